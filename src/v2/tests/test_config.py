@@ -1,0 +1,163 @@
+"""The configuration: its sources, its order, and how it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from src.v2.config import Config, load_config, normalise_argv, setting_paths
+from src.v2.errors import ConfigError
+
+ROOT = Path(__file__).parents[3]
+
+
+def _load(*words: str, environ: dict[str, str] | None = None) -> Config:
+    return load_config(words, environ=environ or {})
+
+
+def test_the_committed_file_spells_out_every_default() -> None:
+    tree = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert set(tree.pop("profiles")) == {"dev", "prod"}
+    defaults = Config.model_construct().model_dump(mode="json")
+    for name in ("config", "env", "variation"):
+        defaults.pop(name)
+    assert tree == defaults
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--tickers", "AAPL", "MSFT"],
+        ["--tickers", "AAPL,MSFT"],
+        ["--tickers=AAPL,MSFT"],
+        ["--tickers", "AAPL", "--tickers", "MSFT"],
+        ["--data.tickers", "AAPL, MSFT"],
+    ],
+)
+def test_a_list_of_tickers_may_be_written_in_any_usual_way(words: list[str]) -> None:
+    assert _load(*words).data.tickers == ("AAPL", "MSFT")
+
+
+def test_negative_numbers_in_a_list_are_no_flags() -> None:
+    words = ["--label.rating-thresholds", "-0.2", "-.1", ".1", "0.2", "--mode", "classification"]
+    label = _load(*words).label
+    assert label.rating_thresholds == (-0.2, -0.1, 0.1, 0.2)
+    assert label.mode == "classification"
+
+
+def test_the_guides_flags_work() -> None:
+    config = _load("--mode", "classification", "--forward-days", "60", "--force-sample", "-y")
+    assert (config.label.mode, config.label.forward_days) == ("classification", 60)
+    assert config.data.source == "sample"
+    assert config.paths.overwrite
+
+
+def test_stronger_sources_win(tmp_path: Path) -> None:
+    main = tmp_path / "c.yaml"
+    main.write_text(
+        "seed: 1\nlabel: {forward_days: 5, entry_lag: 2}\nmodel: {max_depth: 3}\n"
+        "profiles: {prod: {label: {forward_days: 6}, seed: 2}}\n"
+    )
+    variation = tmp_path / "v.yaml"
+    variation.write_text("label: {forward_days: 7}\n")
+    base = ["--config", str(main)]
+    assert _load(*base).label.forward_days == 5
+    base += ["--env", "prod"]
+    assert (_load(*base).label.forward_days, _load(*base).seed) == (6, 2)
+    base += ["--variation", str(variation)]
+    assert _load(*base).label.forward_days == 7
+    environ = {"OMNINMO_LABEL__FORWARD_DAYS": "8"}
+    assert _load(*base, environ=environ).label.forward_days == 8
+    last = _load(*base, "--forward-days", "9", environ=environ)
+    assert last.label.forward_days == 9
+    assert (last.label.entry_lag, last.model.max_depth) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--forward-days", "0"],
+            r"label.forward_days must be greater than or equal to 1; got '0'",
+        ),
+        (["--forward-dayz", "5"], r"--forward-dayz is no flag. Did you mean --forward-days\?"),
+        (["--mode", "clustering"], r"label.mode must be 'regression' or 'classification'"),
+        (["--data.source", "files"], r"data.path must name a file"),
+        (["--start", "2020-01-02", "--end", "2020-01-01"], r"data.start must be before data.end"),
+        (["--tickers"], r"--tickers needs at least one value"),
+        (["--config", "nowhere.yaml"], r"nowhere.yaml does not exist"),
+        (["--variation", "nowhere.yaml"], r"nowhere.yaml does not exist"),
+        (["--mlflow.run-name", "{nonsense}"], r"mlflow.run_name must be a template of"),
+        (["--label.rating-thresholds", "1,2"], r"must be four rising numbers"),
+        (["--period", "ten years"], r"data.period"),
+        (["--forward-days"], r"expected one argument"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        _load(*words)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("label: {forward_dayz: 3}", r"label.forward_dayz is no setting. Did you mean"),
+        ("nonsense: 1", r"nonsense is no setting"),
+        ("label: [1, 2]", r"label"),
+        ("- a\n- b", r"must hold settings by name"),
+        ("label: {a: b: c}", r"must be YAML"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        _load("--config", str(path))
+
+
+def test_a_variable_that_names_no_setting_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"Did you mean OMNINMO_DATA__TICKERS\?"):
+        _load(environ={"OMNINMO_DATA__TICKRS": "A"})
+    config = _load(environ={"OMNINMO_DATA__TICKERS": "A,B", "OMNINMO_FEATURES__COLUMNS": "x=2"})
+    assert config.data.tickers == ("A", "B")
+    assert config.features.columns == {"x": 2}
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--env must name a profile"):
+        _load("--config", str(ROOT / "config.yaml"), "--env", "nowhere")
+
+
+def test_the_fingerprint_follows_what_decides_the_numbers() -> None:
+    base = _load("--config", str(ROOT / "config.yaml")).fingerprint
+    assert _load("--config", str(ROOT / "config.yaml"), "--runs.port", "5001").fingerprint == base
+    for words in (["--seed", "1"], ["--forward-days", "5"], ["--model.max-depth", "2"]):
+        assert _load("--config", str(ROOT / "config.yaml"), *words).fingerprint != base
+
+
+def test_an_overlay_wins_over_files_and_gives_way_to_flags() -> None:
+    overlay = {"label": {"forward_days": 11, "entry_lag": 3}}
+    config = load_config(["--forward-days", "12"], environ={}, overlay=overlay)
+    assert (config.label.forward_days, config.label.entry_lag) == (12, 3)
+
+
+def test_every_setting_that_is_no_parameter_of_the_booster_is_described() -> None:
+    bare = []
+    for path in setting_paths(Config):
+        model = Config
+        for name in path[:-1]:
+            model = model.model_fields[name].annotation  # type: ignore[assignment]
+        if not model.model_fields[path[-1]].description:
+            bare.append(".".join(path))
+    assert [name for name in bare if not name.startswith(("model.", "paths."))] == [
+        "mlflow.experiment_name",
+        "predict.format",
+        "runs.format",
+    ]
+
+
+def test_switches_take_no_value() -> None:
+    assert normalise_argv(["--ui", "--port", "1"]) == ["--runs.ui", "true", "--port", "1"]
