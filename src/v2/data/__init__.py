@@ -1,0 +1,1 @@
+"""Bars: where they come from, and whether they can be used."""

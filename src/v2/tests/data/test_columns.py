@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.v2.data.columns import match_names, read_dates, read_numbers, read_types
+
+DAY = dt.date(2020, 3, 14)
+NOON = dt.datetime(2020, 3, 14, 12, 30)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [DAY],
+        [NOON],
+        ["2020-03-14"],
+        ["2020-03-14 00:00:00-04:00"],
+        ["2020-03-14T23:59:59Z"],
+        [" 2020/03/14 "],
+        ["20200314"],
+        ["03/14/2020"],
+        ["14/03/2020"],
+        ["14.03.2020"],
+        ["14-Mar-2020"],
+        ["Mar 14, 2020"],
+        ["3/14/2020 0:00"],
+        [20200314],
+        [20200314.0],
+        [1584144000],
+        [1584144000_000],
+        [1584144000_000_000],
+        [1584144000_000_000_000],
+    ],
+)
+def test_dates_are_read(cells: list[Any]) -> None:
+    assert read_dates(pl.Series(cells)).to_list() == [DAY]
+
+
+def test_a_time_is_its_date_in_its_own_zone() -> None:
+    late = pl.Series([dt.datetime(2020, 3, 14, 23, 0)])
+    assert read_dates(late.dt.replace_time_zone("America/New_York")).to_list() == [DAY]
+    assert read_dates(late.dt.replace_time_zone("Asia/Tokyo")).to_list() == [DAY]
+
+
+def test_one_format_counts_for_a_whole_column() -> None:
+    cells = pl.Series(["01/02/2020", "13/02/2020", None, "n/a"])
+    expected = [dt.date(2020, 2, 1), dt.date(2020, 2, 13), None, None]
+    assert read_dates(cells).to_list() == expected
+    american = pl.Series(["01/02/2020", "02/13/2020"])
+    assert read_dates(american).to_list() == [dt.date(2020, 1, 2), dt.date(2020, 2, 13)]
+
+
+@pytest.mark.parametrize("cells", [[1, 2, 3], [0.5], [True], ["x"], [None], []])
+def test_what_is_no_date_is_null(cells: list[Any]) -> None:
+    read = read_dates(pl.Series(cells))
+    assert read.dtype == pl.Date and read.null_count() == len(cells)
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_numbers_survive_as_text(numbers: list[float]) -> None:
+    text = pl.Series([repr(number) for number in numbers])
+    assert read_numbers(text).to_list() == numbers
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.UInt8, pl.Float32, pl.Decimal(10, 2), pl.String])
+def test_numbers_of_any_type_are_read(dtype: Any) -> None:
+    read = read_numbers(pl.Series([1, 2, None]).cast(dtype))
+    assert read.dtype == pl.Float64 and read.to_list() == [1.0, 2.0, None]
+
+
+def test_names_in_any_case() -> None:
+    names = ["Date", "SYMBOL", "Open", "HIGH", "low", "Close*", "Adj. Close", "Vol"]
+    assert match_names(names) == {
+        "date": "Date",
+        "ticker": "SYMBOL",
+        "open": "Open",
+        "high": "HIGH",
+        "low": "low",
+        "adjusted close": "Adj. Close",
+        "volume": "Vol",
+    }
+    assert match_names(["date", "timestamp", "Close", "close"]) == {
+        "date": "date",
+        "close": "Close",
+    }
+    assert match_names(["close", "volume"], own_columns=("volume",)) == {"close": "close"}
+
+
+def test_unreadable_text_is_marked_and_missing_text_is_not() -> None:
+    raw = pl.DataFrame({"close": ["1", "x", "null", " "], "volume": ["y", "y", "5", "-"]})
+    typed = read_types(raw)
+    assert typed["close"].to_list() == [1.0, None, None, None]
+    marks = ["volume is no number", "close is no number", None, None]
+    assert typed["unreadable"].to_list() == marks
+    assert read_types(typed).equals(typed)
+
+
+def test_categories_and_blanks_around_tickers() -> None:
+    raw = pl.DataFrame({"ticker": ["A ", " B"], "close": ["1", "2"]}).cast(pl.Categorical)
+    typed = read_types(raw)
+    assert typed.rows() == [("A", 1.0), ("B", 2.0)]
