@@ -1,0 +1,209 @@
+"""Numbers that tell how good out-of-sample forecasts are.
+
+Every function takes the forecasts table of `src.v2.modeling.walk_forward` and nothing that
+was fitted on. Returns are fractions; a correlation, a hit rate and a base rate are taken
+per date over the tickers, then averaged over dates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from src.v2.modeling.labels import MIN_TICKERS_PER_DATE
+
+
+def regression_metrics(predictions: pl.DataFrame) -> dict[str, float]:
+    """Score the shown returns.
+
+    Parameters
+    ----------
+    predictions
+        | date | prediction | forward_return | expanding_mean |.
+
+    Returns
+    -------
+    dict
+        mse, rmse, mae; `r2` against the expanding mean of the labels known at each date
+        (Campbell and Thompson 2008), `r2_zero` against a forecast of zero (Gu, Kelly and Xiu
+        2020), and `r2_mean_zero`, what the expanding mean itself reaches against zero. NaN
+        without rows.
+    """
+    rows = predictions.select(
+        error=(pl.col("forward_return") - pl.col("prediction")) ** 2,
+        absolute=(pl.col("forward_return") - pl.col("prediction")).abs(),
+        mean_error=(pl.col("forward_return") - pl.col("expanding_mean")) ** 2,
+        zero_error=pl.col("forward_return") ** 2,
+    ).drop_nulls()
+    if rows.is_empty():
+        return dict.fromkeys(("mse", "rmse", "mae", "r2", "r2_zero", "r2_mean_zero"), float("nan"))
+    totals = {name: float(rows[name].sum()) for name in rows.columns}
+    mse = totals["error"] / rows.height
+    return {
+        "mse": mse,
+        "rmse": mse**0.5,
+        "mae": totals["absolute"] / rows.height,
+        "r2": _skill(totals["error"], totals["mean_error"]),
+        "r2_zero": _skill(totals["error"], totals["zero_error"]),
+        "r2_mean_zero": _skill(totals["mean_error"], totals["zero_error"]),
+    }
+
+
+def daily_ic(predictions: pl.DataFrame) -> pl.DataFrame:
+    """Correlate scores with forward returns on each date.
+
+    Parameters
+    ----------
+    predictions
+        | date | score | forward_return |, any order.
+
+    Returns
+    -------
+    pl.DataFrame
+        | date | ic | rank_ic | tickers |, sorted by date; dates with fewer than 10 tickers are
+        left out, and so are dates on which every score is the same.
+    """
+    return (
+        predictions.drop_nulls(["score", "forward_return"])
+        .group_by("date")
+        .agg(
+            pl.corr("score", "forward_return").alias("ic"),
+            pl.corr("score", "forward_return", method="spearman").alias("rank_ic"),
+            pl.len().alias("tickers"),
+        )
+        .filter((pl.col("tickers") >= MIN_TICKERS_PER_DATE) & pl.col("ic").is_finite())
+        .sort("date")
+    )
+
+
+def hit_rates(predictions: pl.DataFrame, *, cross_sectional: bool) -> dict[str, float]:
+    """Share of rows whose side was right, beside what always naming one side reaches.
+
+    Parameters
+    ----------
+    predictions
+        | date | score or prediction | forward_return |.
+    cross_sectional
+        Sides are above and below the date's mean; otherwise above and below zero.
+
+    Returns
+    -------
+    dict
+        `hit_rate`, per date then averaged, and `hit_base`, the larger of the shares of ups
+        and downs, averaged over dates in the same way. NaN without rows.
+    """
+    guess = pl.col("score")
+    truth = pl.col("forward_return")
+    if cross_sectional:
+        guess = guess - guess.mean().over("date")
+        truth = truth - truth.mean().over("date")
+    elif "prediction" in predictions.columns:
+        guess = pl.col("prediction")
+    else:
+        guess = guess - 0.5
+    daily = (
+        predictions.drop_nulls(["score", "forward_return"])
+        .select("date", hit=(guess > 0) == (truth > 0), up=truth > 0)
+        .group_by("date")
+        .agg(pl.col("hit").mean(), pl.col("up").mean())
+    )
+    if daily.is_empty():
+        return {"hit_rate": float("nan"), "hit_base": float("nan")}
+    up = float(daily["up"].sum()) / daily.height
+    return {"hit_rate": float(daily["hit"].sum()) / daily.height, "hit_base": max(up, 1 - up)}
+
+
+def classification_metrics(
+    predictions: pl.DataFrame, columns: Sequence[str], prior: Sequence[float]
+) -> dict[str, float]:
+    """Score class probabilities.
+
+    Parameters
+    ----------
+    predictions
+        | label (class code) | one probability column a class |.
+    columns
+        The probability columns, lowest class first.
+    prior
+        Share of each class in the rows fitted on: the forecast without features.
+
+    Returns
+    -------
+    dict
+        accuracy and `accuracy_base` (always the prior's likeliest class), balanced_accuracy,
+        mcc, log_loss and `log_loss_base` (the prior), auc (one against the rest, macro),
+        precision and recall (macro).
+    """
+    from sklearn import metrics
+
+    rows = predictions.drop_nulls(["label"])
+    shares = rows.select(columns).to_numpy()
+    truth = rows["label"].to_numpy().astype(np.int64)
+    codes = np.arange(len(columns))
+    guess = shares.argmax(axis=1)
+    chances = np.clip(np.asarray(prior, dtype=np.float64), 1e-6, None)
+    precision, recall, _, _ = metrics.precision_recall_fscore_support(
+        truth, guess, labels=codes, average="macro", zero_division=0.0
+    )
+    present = np.bincount(truth, minlength=len(columns)) > 0
+    auc = float("nan")
+    if present.all():
+        auc = (
+            metrics.roc_auc_score(truth, shares[:, 1])
+            if len(columns) == 2
+            else metrics.roc_auc_score(truth, shares, multi_class="ovr", average="macro")
+        )
+    return {
+        "accuracy": float((guess == truth).mean()),
+        "accuracy_base": float((truth == int(chances.argmax())).mean()),
+        "balanced_accuracy": float(
+            np.mean([(guess[truth == code] == code).mean() for code in codes if present[code]])
+        ),
+        "mcc": float(metrics.matthews_corrcoef(truth, guess)),
+        "log_loss": float(metrics.log_loss(truth, _normalised(shares), labels=codes)),
+        "log_loss_base": float(-np.log(chances / chances.sum())[truth].mean()),
+        "auc": float(auc),
+        "precision": float(precision),
+        "recall": float(recall),
+    }
+
+
+def over_folds(folds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean and sample standard deviation of each metric over folds, as ``cv_<key>_mean``.
+
+    A metric that is NaN in some folds is averaged over the others; NaN where none is left.
+    """
+    summary: dict[str, float] = {}
+    for key in dict.fromkeys(key for fold in folds for key in fold):
+        values = np.array([fold[key] for fold in folds if np.isfinite(fold.get(key, np.nan))])
+        summary[f"cv_{key}_mean"] = float(values.mean()) if values.size else float("nan")
+        summary[f"cv_{key}_std"] = float(values.std(ddof=1)) if values.size > 1 else float("nan")
+    return summary
+
+
+def feature_stability(importances: Sequence[Mapping[str, float]], names: Sequence[str]) -> float:
+    """Mean Spearman correlation of the features' importance between every two folds.
+
+    1 means the same order of features in every fold. It is no sign of skill: noise is
+    stable too. NaN with fewer than two folds or two features.
+    """
+    from scipy import stats
+
+    table = np.array([[fold.get(name, 0.0) for name in names] for fold in importances])
+    if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 2:
+        return float("nan")
+    ranks = np.apply_along_axis(stats.rankdata, 1, table)
+    if (ranks.std(axis=1) == 0).any():
+        return float("nan")
+    pairs = np.corrcoef(ranks)[np.triu_indices(len(ranks), k=1)]
+    return float(pairs.mean())
+
+
+def _skill(error: float, baseline: float) -> float:
+    return 1 - error / baseline if baseline > 0 else float("nan")
+
+
+def _normalised(shares: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> object:
+    return shares / shares.sum(axis=1, keepdims=True)

@@ -1,0 +1,61 @@
+"""How sure a mean over overlapping dates is.
+
+Forward returns of neighbouring dates share most of their days, so a series of daily
+correlations holds far fewer independent values than dates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+MIN_WINDOWS = 6
+"""Fewer independent windows give no interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean, its bounds, and how many independent values stand behind it."""
+
+    mean: float
+    low: float
+    high: float
+    windows: int
+
+
+def ewc_interval(
+    series: npt.NDArray[np.float64], horizon: int, confidence: float = 0.95
+) -> Interval:
+    """Confidence interval of the mean of a serially correlated series.
+
+    Equal-weighted cosine estimator of the long-run variance with nu = T // horizon cosines
+    and Student's t with nu degrees of freedom (Lazarus, Lewis, Stock and Watson 2018, Journal
+    of Business and Economic Statistics 36(4)).
+
+    Parameters
+    ----------
+    series
+        One value a date, in date order, without gaps for missing dates.
+    horizon
+        Dates over which neighbouring values overlap.
+
+    Returns
+    -------
+    Interval
+        With NaN bounds where fewer than 6 windows fit the series.
+    """
+    from scipy import stats
+
+    count = len(series)
+    windows = count // horizon
+    mean = float(series.mean()) if count else float("nan")
+    if windows < MIN_WINDOWS:
+        return Interval(mean, float("nan"), float("nan"), windows)
+    time = (np.arange(1, count + 1) - 0.5) / count
+    order = np.arange(1, windows + 1)[:, None]
+    cosines = np.sqrt(2 / count) * np.cos(np.pi * order * time)
+    variance = float(np.mean((cosines @ (series - mean)) ** 2))
+    half = float(stats.t.ppf((1 + confidence) / 2, windows)) * (variance / count) ** 0.5
+    return Interval(mean, mean - half, mean + half, windows)

@@ -1,0 +1,195 @@
+"""What is forecast: forward returns, and the targets and classes made from them.
+
+A decision at the close of session t trades at the close of session t + entry_lag and is
+judged at the close of session t + entry_lag + forward_days, both counted in the ticker's
+own bars. `label_end` is the date on which a label becomes known; everything that guards
+against leakage reads it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from src.v2.config import SMALL_UNIVERSE, LabelConfig
+from src.v2.errors import ConfigError
+
+Target = Literal["return", "excess", "rank"]
+Rule = Literal["median", "sign", "quintile", "fixed"]
+
+BINARY_CLASSES = ("down", "up")
+RATING_CLASSES = ("Strong Sell", "Sell", "Hold", "Buy", "Strong Buy")
+
+MIN_TICKERS_PER_DATE = 10
+"""A date with fewer labels has no cross-section worth comparing."""
+
+MAX_STRETCH = 2
+"""A label that a halt stretches over more than this many spans is no label."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPlan:
+    """The label in force, with every ``auto`` settled by the size of the universe.
+
+    Parameters
+    ----------
+    target
+        What regression is trained on.
+    rule
+        How classes are made; None for regression.
+    classes
+        Names of the classes, lowest first; empty for regression.
+    cross_sectional
+        Whether a label compares the tickers of one date.
+    """
+
+    config: LabelConfig
+    target: Target
+    rule: Rule | None
+    classes: tuple[str, ...]
+
+    @property
+    def cross_sectional(self) -> bool:
+        """Whether a label compares the tickers of one date."""
+        if self.rule is not None:
+            return self.rule in ("median", "quintile")
+        return self.target != "return"
+
+
+def plan_label(config: LabelConfig, tickers: int) -> LabelPlan:
+    """Settle the label for a universe of so many tickers.
+
+    Raises
+    ------
+    ConfigError
+        When a comparison across tickers is asked of fewer than 20.
+    """
+    small = tickers < SMALL_UNIVERSE
+    target: Target = ("return" if small else "excess") if config.target == "auto" else config.target
+    rule: Rule | None = None
+    classes: tuple[str, ...] = ()
+    if config.mode == "classification" and config.classes == "binary":
+        automatic: Rule = "sign" if small else "median"
+        rule = automatic if config.binary_rule == "auto" else config.binary_rule
+        classes = BINARY_CLASSES
+    elif config.mode == "classification":
+        automatic = "fixed" if small else "quintile"
+        rule = automatic if config.rating_rule == "auto" else config.rating_rule
+        classes = RATING_CLASSES
+    plan = LabelPlan(config, target, rule, classes)
+    asked = plan.cross_sectional or (rule is None and target != "return")
+    if small and asked:
+        name = "label.target" if rule is None else f"label.{config.classes}_rule"
+        raise ConfigError(
+            f"{name} {rule or target} compares the tickers of a date and needs at least "
+            f"{SMALL_UNIVERSE} of them; got {tickers}. Use auto, or give more tickers."
+        )
+    return plan
+
+
+def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
+    """Label every bar whose future is there.
+
+    Parameters
+    ----------
+    bars
+        | date | ticker | close |, any order, one row a date and ticker.
+    plan
+        The label in force.
+
+    Returns
+    -------
+    pl.DataFrame
+        | date | ticker | forward_return (fraction) | label | label_end | stretched |, one row
+        a bar, sorted by date and ticker. Without a future, or on a date with too few labels
+        to compare, `label` and `label_end` are null. `stretched` marks rows whose label a
+        halt stretched too far. For a label that compares tickers, `label_end` is the last
+        one of its date, since the comparison is known only then.
+    """
+    lag, span = plan.config.entry_lag, plan.config.span
+    sessions = bars.select(pl.col("date").unique().sort()).with_row_index("session")
+    table = (
+        bars.select("date", "ticker", pl.col("close").cast(pl.Float64))
+        .join(sessions, on="date", how="left")
+        .sort("ticker", "date")
+        .with_columns(
+            (pl.col("close").shift(-span) / pl.col("close").shift(-lag) - 1)
+            .over("ticker")
+            .alias("forward_return"),
+            pl.col("date").shift(-span).over("ticker").alias("label_end"),
+            (pl.col("session").shift(-span).cast(pl.Int64) - pl.col("session"))
+            .over("ticker")
+            .alias("stretch"),
+        )
+    )
+    stretched = (pl.col("stretch") > MAX_STRETCH * span).fill_null(False)
+    table = table.with_columns(stretched.alias("stretched")).with_columns(
+        pl.when(~pl.col("stretched")).then(pl.col(name)).alias(name)
+        for name in ("forward_return", "label_end")
+    )
+    table = table.sort("date", "ticker").with_columns(_label(plan).cast(pl.Float32).alias("label"))
+    if plan.cross_sectional:
+        table = table.with_columns(pl.col("label_end").max().over("date"))
+    known = pl.col("label").is_not_null()
+    return table.select(
+        "date",
+        "ticker",
+        "forward_return",
+        "label",
+        pl.when(known).then("label_end").alias("label_end"),
+        "stretched",
+    )
+
+
+def add_expanding_mean(labels: pl.DataFrame) -> pl.DataFrame:
+    """Add the mean of all forward returns that were known at each date.
+
+    Parameters
+    ----------
+    labels
+        | date | ticker | forward_return | label_end |, sorted by date and ticker.
+
+    Returns
+    -------
+    pl.DataFrame
+        With | expanding_mean (fraction) |: the mean of `forward_return` over rows of all
+        tickers with `label_end` <= date; null while none is known.
+    """
+    known = (
+        labels.filter(pl.col("label_end").is_not_null())
+        .group_by("label_end")
+        .agg(pl.col("forward_return").sum().alias("total"), pl.len().alias("count"))
+        .sort("label_end")
+        .select(
+            "label_end",
+            (pl.col("total").cum_sum() / pl.col("count").cum_sum()).alias("expanding_mean"),
+        )
+    )
+    return labels.join_asof(known, left_on="date", right_on="label_end", strategy="backward").drop(
+        "label_end_right", strict=False
+    )
+
+
+def _label(plan: LabelPlan) -> pl.Expr:
+    """Express what the learner is trained on, by `forward_return` of all tickers of a date."""
+    future = pl.col("forward_return")
+    enough = future.count().over("date") >= MIN_TICKERS_PER_DATE
+    position = (future.rank("average").over("date") - 0.5) / future.count().over("date")
+    if plan.rule == "median":
+        return pl.when(enough).then(future > future.median().over("date"))
+    if plan.rule == "sign":
+        return future > 0
+    if plan.rule == "quintile":
+        return pl.when(enough).then((position * len(plan.classes)).floor())
+    if plan.rule == "fixed":
+        thresholds = [pl.lit(limit) for limit in plan.config.rating_thresholds]
+        return pl.sum_horizontal((future > limit).cast(pl.Int8) for limit in thresholds) + (
+            0 * future
+        )
+    if plan.target == "excess":
+        return pl.when(enough).then(future - future.mean().over("date"))
+    if plan.target == "rank":
+        return pl.when(enough).then(position - 0.5)
+    return future

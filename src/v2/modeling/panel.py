@@ -1,0 +1,157 @@
+"""The panel: features and labels side by side, one row a date and ticker."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from src.v2.errors import NotEnoughData
+from src.v2.modeling.folds import Mask, Sessions
+from src.v2.modeling.labels import LabelPlan, add_expanding_mean, add_labels
+from src.v2.modeling.learners.base import Matrix
+
+ROWS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Rows that may be fitted on or scored, sorted by date and ticker.
+
+    Parameters
+    ----------
+    keys
+        | date | ticker | forward_return | label | label_end | expanding_mean |.
+    features
+        Array (rows, features), float32, NaN where a value is missing.
+    names
+        Names of the features, in the order of the array's columns.
+    sessions
+        Sorted distinct dates of the bars.
+    session, label_end
+        Each row's date, and the date its label is known, as positions in `sessions`;
+        -1 for a label not known.
+    ticker, bar
+        Code of each row's ticker, and the row's position among the ticker's own bars.
+    """
+
+    keys: pl.DataFrame
+    features: Matrix
+    names: tuple[str, ...]
+    sessions: tuple[dt.date, ...]
+    session: Sessions
+    label_end: Sessions
+    ticker: Sessions
+    bar: Sessions
+
+    def take(self, mask: Mask) -> Panel:
+        """Keep some rows, under the same sessions."""
+        if mask.all():
+            return self
+        return Panel(
+            self.keys.filter(mask),
+            self.features[mask],
+            self.names,
+            self.sessions,
+            self.session[mask],
+            self.label_end[mask],
+            self.ticker[mask],
+            self.bar[mask],
+        )
+
+    def between(self, start: int, stop: int) -> Panel:
+        """Keep the rows of sessions start to stop - 1; no copy is made."""
+        first, last = (int(np.searchsorted(self.session, edge)) for edge in (start, stop))
+        rows = slice(first, last)
+        return Panel(
+            self.keys[rows],
+            self.features[rows],
+            self.names,
+            self.sessions,
+            self.session[rows],
+            self.label_end[rows],
+            self.ticker[rows],
+            self.bar[rows],
+        )
+
+    def labels(self) -> Matrix:
+        """Give the labels as an array (rows,), NaN where unknown."""
+        return self.keys["label"].to_numpy()
+
+
+def build_panel(
+    bars: pl.DataFrame, features: pl.DataFrame, plan: LabelPlan, min_history: int
+) -> tuple[Panel, int]:
+    """Join features and labels.
+
+    Parameters
+    ----------
+    bars
+        | date | ticker | close |, one row a date and ticker.
+    features
+        | date | ticker | one Float32 column a feature |, the same rows, sorted by date and
+        ticker.
+    plan
+        The label in force.
+    min_history
+        A ticker's own earlier bars before its rows enter.
+
+    Returns
+    -------
+    tuple
+        The panel, and the number of rows without a label because a halt stretched it.
+
+    Raises
+    ------
+    NotEnoughData
+        When no row has both features and a label.
+    """
+    labels = add_labels(bars, plan)
+    if labels.height != features.height or not labels["date"].equals(features["date"]):
+        raise ValueError("features must hold one row for each bar, sorted by date and ticker")
+    stretched = int(labels["stretched"].sum())
+    keys = add_expanding_mean(labels.drop("stretched"))
+    sessions = keys["date"].unique().sort()
+    ticker = keys["ticker"].rank("dense").to_numpy().astype(np.int32) - 1
+    bar = keys.select(pl.int_range(pl.len(), dtype=pl.Int32).over("ticker")).to_series().to_numpy()
+    kept = bar >= min_history
+    table = features.drop("date", "ticker")
+    panel = Panel(
+        keys.filter(kept),
+        _matrix(table, kept),
+        tuple(table.columns),
+        tuple(sessions.to_list()),
+        _positions(keys["date"], sessions)[kept],
+        _positions(keys["label_end"], sessions)[kept],
+        ticker[kept],
+        bar[kept],
+    )
+    if not (panel.label_end >= 0).any():
+        raise NotEnoughData(
+            f"No row has both {min_history} earlier bars and a label {plan.config.span} sessions "
+            f"ahead; the bars span {len(sessions)} sessions. Give a longer history, or a shorter "
+            "--forward-days."
+        )
+    return panel, stretched
+
+
+def _matrix(table: pl.DataFrame, kept: Mask) -> Matrix:
+    """Copy the kept rows into one row-major array, piece by piece to hold no second copy."""
+    matrix = np.empty((int(kept.sum()), table.width), dtype=np.float32)
+    filled = 0
+    for start in range(0, table.height, ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        part = table[rows].filter(kept[rows]).to_numpy(order="c")
+        matrix[filled : filled + len(part)] = part
+        filled += len(part)
+    return matrix
+
+
+def _positions(dates: pl.Series, sessions: pl.Series) -> npt.NDArray[np.int32]:
+    """Position of each date among the sessions, -1 for null."""
+    found = sessions.search_sorted(dates.fill_null(sessions[0])).to_numpy().astype(np.int32)
+    found[dates.is_null().to_numpy()] = -1
+    return found

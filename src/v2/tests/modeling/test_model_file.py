@@ -1,0 +1,140 @@
+"""Models on disk: whole or not at all, and nothing but data."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.v2.config import ModelConfig
+from src.v2.errors import ConfigError, ModelError
+from src.v2.modeling.learners.base import TrainingRows
+from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, XGBoostModel, load_xgboost
+from src.v2.modeling.model_file import (
+    CARD_NAME,
+    MODEL_NAME,
+    ModelCard,
+    model_name,
+    newest_model,
+    read_card,
+    save_model,
+)
+from src.v2.modeling.shown_return import RankMap
+
+CARD = ModelCard(
+    name="m",
+    mode="regression",
+    learner="xgboost",
+    features=("a", "b"),
+    target="rank",
+    label_rule="rank",
+    classes=(),
+    forward_days=30,
+    entry_lag=1,
+    rounds=5,
+    trained_at="2024-01-01T00:00:00+00:00",
+    train_first="2010-01-01",
+    train_last="2020-01-01",
+    training_rows=100,
+    tickers=("A", "B"),
+    expanding_mean=0.01,
+    rank_map=RankMap((-0.5, 0.5), (-0.1, 0.1)),
+    min_history=126,
+    data={"source": "sample"},
+    feature_settings={"families": ["momentum"]},
+    data_fingerprint="d",
+    config_fingerprint="c",
+    out_of_sample={"cv_rank_ic_pooled": 0.01},
+)
+
+
+@pytest.fixture(scope="module")
+def rows() -> TrainingRows:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 2)).astype(np.float32)
+    label = (features[:, 0] > 0).astype(np.float32)
+    return TrainingRows(features, label, np.ones(200, dtype=np.float32))
+
+
+@pytest.fixture(scope="module")
+def model(rows: TrainingRows) -> XGBoostModel:
+    learner = XGBoostLearner(ModelConfig(threads=1), ("a", "b"), 0, 1.0, 0)
+    fitted = learner.fit(rows, 5)
+    assert isinstance(fitted, XGBoostModel)
+    return fitted
+
+
+def test_a_saved_model_comes_back_as_it_was(
+    tmp_path: Path, model: XGBoostModel, rows: TrainingRows
+) -> None:
+    path = save_model(model, CARD, tmp_path / "m")
+    assert read_card(path) == CARD
+    back = load_xgboost(path / MODEL_NAME)
+    assert np.array_equal(back.predict(rows.features), model.predict(rows.features))
+    assert sorted(file.name for file in path.iterdir()) == [CARD_NAME, MODEL_NAME]
+
+
+def test_an_existing_path_is_replaced_only_when_told(tmp_path: Path, model: XGBoostModel) -> None:
+    path = save_model(model, CARD, tmp_path / "m")
+    with pytest.raises(ConfigError, match=r"exists. Choose another, or replace it with -y"):
+        save_model(model, CARD, path)
+    save_model(model, dataclasses.replace(CARD, rounds=7), path, overwrite=True)
+    assert read_card(path).rounds == 7
+
+
+def test_a_folder_that_is_no_model_is_never_replaced(tmp_path: Path, model: XGBoostModel) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match="is no model folder"):
+        save_model(model, CARD, precious, overwrite=True)
+    assert (precious / "thesis.txt").exists()
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    class Failing(XGBoostModel):
+        def save(self, path: Path) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_model(Failing(None, 0), CARD, tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path, model: XGBoostModel) -> None:
+    path = save_model(model, CARD, tmp_path / "m")
+    card = json.loads((path / CARD_NAME).read_text())
+    (path / CARD_NAME).write_text(json.dumps(card | {"schema_version": 99}))
+    with pytest.raises(ModelError, match="schema version 99; this code reads up to 1"):
+        read_card(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 1}'])
+def test_a_damaged_card_is_refused(tmp_path: Path, model: XGBoostModel, text: str) -> None:
+    path = save_model(model, CARD, tmp_path / "m")
+    (path / CARD_NAME).write_text(text)
+    with pytest.raises(ModelError, match=r"damaged|lacks"):
+        read_card(path)
+
+
+def test_a_damaged_booster_is_refused(tmp_path: Path, model: XGBoostModel) -> None:
+    path = save_model(model, CARD, tmp_path / "m")
+    (path / MODEL_NAME).write_bytes(b"not a model")
+    with pytest.raises(ModelError, match="is no XGBoost model"):
+        load_xgboost(path / MODEL_NAME)
+
+
+def test_the_newest_model_is_the_one_trained_last(tmp_path: Path, model: XGBoostModel) -> None:
+    with pytest.raises(ModelError, match="holds no model yet"):
+        newest_model(tmp_path)
+    for name, year in (("a", 2024), ("c", 2023), ("b", 2025)):
+        when = dt.datetime(year, 1, 1, tzinfo=dt.UTC).isoformat()
+        save_model(model, dataclasses.replace(CARD, trained_at=when), tmp_path / name)
+    assert newest_model(tmp_path).name == "b"
+    assert model_name("classification", dt.datetime(2024, 5, 6)) == (
+        "st_predictor_classification_20240506_000000"
+    )
