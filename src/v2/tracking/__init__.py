@@ -1,0 +1,1 @@
+"""Keeping runs and models in MLflow, and finding them again."""

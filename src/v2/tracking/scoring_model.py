@@ -1,0 +1,94 @@
+"""The booster as an MLflow model: a folder that ``mlflow.pyfunc.load_model`` reads.
+
+The native booster file is kept, never a pickle. Through MLflow the model answers what the
+booster answers: a return, the probability of the upper class, or one probability a class.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MODEL_NAME = "model"
+_NEEDED = ("mlflow", "xgboost", "pandas", "numpy")
+
+
+def save_scoring_model(
+    booster_file: Path,
+    folder: Path,
+    *,
+    example: pl.DataFrame,
+    classes: Sequence[str],
+    metadata: Mapping[str, Any],
+    identity: Mapping[str, str],
+) -> None:
+    """Write the booster as an MLflow model.
+
+    Parameters
+    ----------
+    booster_file
+        The fitted booster, saved by XGBoost.
+    folder
+        New folder of the MLflow model.
+    example
+        A few rows with one numeric column a feature, in the booster's order. MLflow
+        takes whole numbers for another type, so all columns count as double.
+    classes
+        Names of the classes, lowest first; empty for a regression.
+    metadata
+        Kept with the model, as plain values.
+    identity
+        ``run_id`` and ``model_id``, where the model belongs to a run.
+    """
+    import mlflow.xgboost
+    import polars as pl
+    import xgboost
+    from mlflow.models import Model
+
+    model: Any = Model
+    save: Any = mlflow.xgboost.save_model
+    booster = xgboost.Booster(model_file=str(booster_file))
+    save(
+        booster,
+        path=str(folder),
+        mlflow_model=model(**identity),
+        signature=_signature(example.columns, classes),
+        input_example=example.cast(pl.Float64).to_pandas(),
+        conda_env=_environment(),
+        metadata={**metadata, "classes": list(classes)},
+    )
+
+
+def _environment() -> dict[str, Any]:
+    """Say what the model needs, so that MLflow does not find out in a process of its own."""
+    pins = [f"{name}=={version(name)}" for name in _NEEDED]
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    return {
+        "name": "mlflow-env",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={python}", "pip", {"pip": pins}],
+    }
+
+
+def _signature(features: Sequence[str], classes: Sequence[str]) -> Any:
+    """Say which columns the model takes and which array it gives."""
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    column: Any = ColSpec
+    schema: Any = Schema
+    tensor: Any = TensorSpec
+    signature: Any = ModelSignature
+    shape = (-1, len(classes)) if len(classes) > 2 else (-1,)
+    output = "probability" if classes else "prediction"
+    return signature(
+        inputs=schema([column("double", name) for name in features]),
+        outputs=schema([tensor(np.dtype("float32"), shape, output)]),
+    )

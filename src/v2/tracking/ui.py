@@ -1,0 +1,156 @@
+"""MLflow's web pages for the configured store, on this machine only.
+
+The server runs inside this process: one process, which ends when it is interrupted. Of what
+MLflow 3 serves beside the pages, the assistant (it can run shell commands for whoever
+reaches the port), the job runner and the AI gateway are shut.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, override
+
+from src.v2.errors import ConfigError, TrackingError
+from src.v2.tracking.query import experiment_id
+from src.v2.tracking.store import open_store, reason_of
+from src.v2.tracking.uris import StoreAddress, parse_address
+
+if TYPE_CHECKING:
+    from src.v2.config import MlflowConfig
+
+HOST = "127.0.0.1"
+SHUT = ("/ajax-api/3.0/mlflow/assistant", "/ajax-api/3.0/jobs", "/gateway")
+"""Beginnings of the paths that are answered with 404."""
+
+_BACKLOG = 128
+_Scope = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Scope]]
+_Send = Callable[[_Scope], Awaitable[None]]
+_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
+
+
+def serve_ui(config: MlflowConfig, port: int) -> None:
+    """Serve MLflow's pages until interrupted; an absent store is created first.
+
+    For a tracking server its own address is shown instead.
+
+    Raises
+    ------
+    ConfigError
+        When the port is taken.
+    TrackingError
+        When the store cannot be reached, or this MLflow cannot be served.
+    """
+    address = parse_address(config.tracking_uri)
+    if address.kind == "http":
+        page = _page(address.shown.rstrip("/"), experiment_id(config))
+        _say(f"The tracking server shows its runs itself. Open {page}")
+        return
+    listener = _bind(port)
+    with listener:
+        _say("Starting MLflow's pages, a few seconds ...")
+        store = open_store(config)
+        page = _page(f"http://{HOST}:{port}", store.experiment_id)
+        _run(_load_application(address), listener, page)
+
+
+def _bind(port: int) -> socket.socket:
+    """Take the port before the slow start, so that a taken one is told at once."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        other = port + 1 if port < 65535 else 5000
+        raise ConfigError(
+            f"runs.port must be free on {HOST}; {port} is in use or not allowed ({error.strerror})."
+            f" Try make mlflow PORT={other}."
+        ) from error
+    return listener
+
+
+def _load_application(address: StoreAddress) -> _App:
+    """Load MLflow's server for a store, with what is not needed switched off."""
+    root = address.artifact_root or address.path or Path("mlruns").absolute()
+    os.environ["_MLFLOW_SERVER_FILE_STORE"] = address.uri
+    os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = root.as_uri()
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    os.environ["MLFLOW_ENABLE_AI_GATEWAY"] = "false"
+    os.environ["MLFLOW_ENABLE_REMOTE_ASSISTANT"] = "false"
+    try:
+        # MLflow guards its pages only where a server module is loaded before it.
+        import uvicorn  # noqa: F401
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from mlflow.server.fastapi_app import app
+    except Exception as error:
+        raise TrackingError(
+            f"MLflow's pages must be servable by the installed version; got: {reason_of(error)}. "
+            "Install the versions of requirements.lock."
+        ) from error
+    return shut_paths(app)
+
+
+def shut_paths(application: _App) -> _App:
+    """Answer the paths of `SHUT` with 404 before the application sees them."""
+
+    async def guarded(scope: _Scope, receive: _Receive, send: _Send) -> None:
+        if str(scope.get("path", "")).startswith(SHUT):
+            await _refuse(scope, send)
+        else:
+            await application(scope, receive, send)
+
+    return guarded
+
+
+async def _refuse(scope: _Scope, send: _Send) -> None:
+    """Refuse a request or a socket."""
+    if scope["type"] != "http":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": b"Switched off in omninmo."})
+
+
+def _run(application: _App, listener: socket.socket, page: str) -> None:
+    """Serve until a signal comes; the signal is then raised again as usual."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """A server that tells its address once it answers."""
+
+        @override
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            if self.started:
+                _say(f"Open {page}  (Ctrl-C ends it)")
+
+    settings = uvicorn.Config(
+        application,
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        access_log=False,
+    )
+    server = Server(settings)
+    server.run(sockets=[listener])
+
+
+def _page(server: str, experiment: str | None) -> str:
+    """Name the page of the experiment."""
+    return f"{server}/#/experiments/{experiment}" if experiment else server
+
+
+def _say(line: str) -> None:
+    """Tell the user something, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
