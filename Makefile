@@ -1,0 +1,79 @@
+# Every command sets itself up on its first call. ARGS goes on to the command behind a target:
+#   make train ARGS="--tickers AAPL MSFT --forward-days 20"
+
+PYTHON := .venv/bin/python
+ARGS ?=
+PORT ?= 5000
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+
+# Costs two milliseconds when the environment holds what requirements.lock asks for.
+READY := test -x $(PYTHON) && cmp -s requirements.lock .venv/requirements.lock
+SET_UP := @{ $(READY); } || sh scripts/set_up.sh
+
+.PHONY: help
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+.PHONY: setup
+setup: ## Make or update the environment in .venv (every other target does so by itself)
+	$(SET_UP)
+	@echo "The environment in .venv is ready."
+
+.PHONY: train
+train: ## Train and evaluate a model on the data of config.yaml
+	$(SET_UP)
+	$(PYTHON) -m src.v2.train $(ARGS)
+
+.PHONY: train-sample
+train-sample: ## Train on the bundled sample, without a network
+	$(SET_UP)
+	$(PYTHON) -m src.v2.train --force-sample $(ARGS)
+
+.PHONY: predict
+predict: ## Rank the tickers by the newest model
+	$(SET_UP)
+	$(PYTHON) -m src.v2.predict $(ARGS)
+
+.PHONY: mlflow
+mlflow: ## Serve MLflow's UI on this machine, on PORT (5000)
+	$(SET_UP)
+	$(PYTHON) -m src.v2.runs --ui --port $(PORT) $(ARGS)
+
+.PHONY: runs
+runs: ## List the recorded runs and their metrics
+	$(SET_UP)
+	$(PYTHON) -m src.v2.runs $(ARGS)
+
+.PHONY: test
+test: ## Run the tests and the examples in docstrings, on WORKERS (2) processes
+	$(SET_UP)
+	$(PYTHON) -m pytest -n $(WORKERS) $(ARGS)
+
+.PHONY: test-slow
+test-slow: ## Run the tests that take minutes
+	$(SET_UP)
+	$(PYTHON) -m pytest -m slow --timeout 1800 $(ARGS)
+
+.PHONY: lint
+lint: ## Check style, format and types
+	$(SET_UP)
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+
+.PHONY: format
+format: ## Format the code, and mend what ruff can mend by itself
+	$(SET_UP)
+	$(PYTHON) -m ruff check --fix-only --quiet
+	$(PYTHON) -m ruff format
+
+.PHONY: clean
+clean: ## Remove the caches of Python and of the tools; results stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: clean-all
+clean-all: clean ## Remove the environment and all results too; asks first (or CONFIRM=yes)
+	@CONFIRM="$(CONFIRM)" sh scripts/clean_all.sh
