@@ -61,7 +61,9 @@ def check_losses(cleaned: Cleaned, limit: float, failed: Collection[Drop] = ()) 
     tickers = cleaned.tickers + len(failed)
     if not cleaned.bars.height:
         partial = [drop for drop in cleaned.drops if not drop.whole_ticker]
-        why = list_reasons([drop for drop in whole if drop.reason != NO_BAR], by_rows=False, named=True)
+        why = list_reasons(
+            [drop for drop in whole if drop.reason != NO_BAR], by_rows=False, named=True
+        )
         rows = list_reasons(partial, by_rows=True)
         parts = [f"tickers: {why}"] * bool(why) + [f"rows: {rows}"] * bool(rows)
         raise DataError(

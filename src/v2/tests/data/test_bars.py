@@ -170,8 +170,9 @@ def test_own_columns_are_kept_and_checked() -> None:
 def test_no_usable_ticker_is_one_clear_error() -> None:
     raw = pl.concat([bars_of({"A": 3, "B": 4}), bars_of({"C": 3}, close=-1.0)])
     text = (
-        r"^No ticker of 3 can be used \(tickers: 2 x fewer than 252 bars \(data.min_history\): A, B; "
-        r"rows: 3 x close is not positive\). Check the source, or lower data.min_history.$"
+        r"^No ticker of 3 can be used \(tickers: 2 x fewer than 252 bars "
+        r"\(data.min_history\): A, B; rows: 3 x close is not positive\). "
+        r"Check the source, or lower data.min_history.$"
     )
     with pytest.raises(DataError, match=text):
         clean_bars(raw, 252, 1.0)

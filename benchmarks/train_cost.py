@@ -1,0 +1,114 @@
+"""What training costs beside the bare XGBoost fits that it holds.
+
+    python -m benchmarks.train_cost PRICES.parquet [--rounds 100] [settings of the train command]
+
+Trains once as the train command does, without pictures, and then fits the same windows from
+ready float32 arrays with nothing but ``QuantileDMatrix`` and ``xgboost.train``. Prints the
+seconds of both, their ratio and the peak memory. Early stopping is off, so both run the
+same number of rounds.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from src.v2.config import load_config
+from src.v2.console import Stages, no_progress
+
+NOT_COUNTED = ("libraries", "pictures")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run both and print the table."""
+    if not argv:
+        raise SystemExit(__doc__)
+    words = ["--data.source", "files", "--data.path", argv[0]]
+    words += ["--model.early-stopping-rounds", "0", "--model.n-estimators", "100", *argv[1:]]
+    with tempfile.TemporaryDirectory() as scratch:
+        config = load_config([*words, "--mlflow.tracking-uri", f"sqlite:///{scratch}/mlruns.db"])
+        ours, peak, fits, rows, features = _train(config, Path(scratch))
+        bare = _bare(config, fits)
+    total = sum(seconds for name, seconds in ours.items() if name not in NOT_COUNTED)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(f"{rows:,} rows, {features} features, {len(fits)} fits of {config.model.n_estimators}")
+    for name, seconds in ours.items():
+        print(f"| {name} | {seconds:.1f} s |")
+    print(f"| train without imports and pictures | {total:.1f} s |")
+    print(f"| bare XGBoost, the same fits | {bare:.1f} s |")
+    print(f"| ratio | {total / bare:.2f} |")
+    print(f"| peak memory of train | {peak:.2f} GiB |")
+
+
+def _train(config: Any, scratch: Path) -> tuple[dict[str, float], float, list[Any], int, int]:
+    """Train as the command does, and keep the windows that were fitted."""
+    from src.v2 import pipeline
+    from src.v2.data.sources import load_bars
+    from src.v2.modeling.learners import xgboost_trees
+    from src.v2.modeling.model_file import MODEL_NAME, save_model
+    from src.v2.tracking.runs import training_run
+    from src.v2.tracking.store import prepare_store
+    from src.v2.training_summary import log_mlflow_metrics
+
+    windows: list[Any] = []
+    fit = xgboost_trees.XGBoostLearner.fit
+
+    def remember(self: Any, rows: Any, rounds: int) -> Any:
+        windows.append((self, rows.features.shape[0], rows.label, rows.weight))
+        return fit(self, rows, rounds)
+
+    xgboost_trees.XGBoostLearner.fit = remember  # type: ignore[method-assign]
+    prepare_store(config.mlflow)
+    stages = Stages()
+    with stages.stage("bars"):
+        bars, market, coverage = load_bars(config.data)
+    prepared = pipeline.prepare_panel(bars, market, config, stages)
+    with training_run(config.mlflow, run_name="benchmark") as run:
+        trained = pipeline.train_model(
+            prepared, coverage, config, stages, lambda first, last: 1, no_progress
+        )
+        with stages.stage("MLflow run"):
+            folder = save_model(trained.model, trained.card, scratch / "model")
+            log_mlflow_metrics(
+                trained.result,
+                run,
+                model_folder=folder,
+                booster_name=MODEL_NAME,
+                pictures={},
+                files={},
+                runtime_sec=0.0,
+            )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    xgboost_trees.XGBoostLearner.fit = fit  # type: ignore[method-assign]
+    panel = prepared.panel
+    strided = panel.take(panel.session % trained.result.train_stride == 0)
+    counts = (len(panel.session), len(panel.names))
+    ready = [
+        (learner, strided.features[:rows], label, weight)
+        for learner, rows, label, weight in windows
+    ]
+    return dict(stages.seconds), peak, ready, *counts
+
+
+def _bare(config: Any, fits: Sequence[Any]) -> float:
+    """Fit the same windows with nothing around the fits."""
+    import xgboost as xgb
+
+    start = time.perf_counter()
+    for learner, features, label, weight in fits:
+        matrix = xgb.QuantileDMatrix(features, label, weight=weight, max_bin=config.model.max_bin)
+        xgb.train(learner._parameters(), matrix, config.model.n_estimators, verbose_eval=False)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,381 @@
+"""The main job as one story: bars in, a fitted model and everything known about it out.
+
+No file is read or written here; the commands and `src.v2.api` do that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from src.v2.config import Config
+from src.v2.console import Stages, Track
+from src.v2.evaluation.metrics import feature_stability
+from src.v2.evaluation.scores import score_block, score_holdout, score_walk_forward
+from src.v2.explain.shap_values import explain_rows, sample_rows_by_date
+from src.v2.features.compute import compute_features
+from src.v2.features.families import active_features
+from src.v2.features.registry import Feature
+from src.v2.modeling.folds import Schedule, schedule_folds
+from src.v2.modeling.labels import LabelPlan, plan_label
+from src.v2.modeling.learners.base import FittedModel
+from src.v2.modeling.model_file import ModelCard, model_name
+from src.v2.modeling.panel import Panel, build_panel
+from src.v2.modeling.shown_return import RankMap, add_shown_return, fit_rank_map
+from src.v2.modeling.walk_forward import (
+    FoldFit,
+    Trainer,
+    class_shares,
+    forecast_table,
+    make_trainer,
+    train_stride,
+    walk_forward,
+)
+from src.v2.records import (
+    Coverage,
+    FeatureReport,
+    FoldResult,
+    HoldoutResult,
+    LearningCurve,
+    ShapSample,
+    TrainingResult,
+)
+
+VERSIONED = ("mlflow", "numpy", "polars", "scikit-learn", "shap", "xgboost")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A panel that is ready to be fitted on."""
+
+    panel: Panel
+    schedule: Schedule
+    plan: LabelPlan
+    features: FeatureReport
+    stretched: int
+    """Rows without a label because a halt stretched it too far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What training gives: the record, the shipped model and its card."""
+
+    result: TrainingResult
+    model: FittedModel
+    card: ModelCard
+
+
+OpenHoldout = Callable[[dt.date, dt.date], int]
+"""Writes the opening of a holdout (first and last date) down and gives its number."""
+
+
+def prepare_panel(
+    bars: pl.DataFrame, market: pl.DataFrame | None, config: Config, stages: Stages
+) -> Prepared:
+    """Compute features and labels, and lay the folds.
+
+    Parameters
+    ----------
+    bars
+        Checked bars of the universe: | date | ticker | close | and, where known, more |.
+    market
+        | date | close | of the market, or None.
+
+    Raises
+    ------
+    ConfigError
+        When the settings do not fit the universe.
+    NotEnoughData
+        When the bars are too few for the folds.
+    """
+    plan = plan_label(config.label, bars["ticker"].n_unique())
+    sessions = bars["date"].unique().sort().to_list()
+    schedule = schedule_folds(sessions, config.validation, config.label.span)
+    features = active_features(config.features)
+    with stages.stage("features"):
+        table = compute_features(bars, features, market)
+    report = describe_features(features, table.frame.columns, table.left_out, table.infinite)
+    with stages.stage("panel"):
+        panel, stretched = build_panel(bars, table.frame, plan, config.features.min_history)
+    return Prepared(panel, schedule, plan, report, stretched)
+
+
+def train_model(
+    prepared: Prepared,
+    coverage: Coverage,
+    config: Config,
+    stages: Stages,
+    open_holdout: OpenHoldout,
+    track: Track,
+) -> Trained:
+    """Walk forward, score, explain, and fit the model that is shipped.
+
+    Parameters
+    ----------
+    open_holdout
+        Called once, before the holdout is scored.
+    track
+        Shows progress over the folds.
+    """
+    panel, schedule, plan = prepared.panel, prepared.schedule, prepared.plan
+    trainer = make_trainer(panel, plan, config.model, config.validation, config.seed)
+    with stages.stage("walk-forward"):
+        steps = walk_forward(trainer, schedule)
+        fits = [
+            fit
+            for fit in track(steps, "walk-forward", len(schedule.folds))
+            if isinstance(fit, FoldFit)
+        ]
+    with stages.stage("evaluation"):
+        tables, rank_map = shown_tables(fits, panel, plan)
+        folds = tuple(
+            _fold_result(fit, table, panel, plan) for fit, table in zip(fits, tables, strict=True)
+        )
+        walked = pl.concat(tables)
+        priors = np.mean([fit.prior for fit in fits], axis=0).tolist() if plan.classes else []
+        metrics = score_walk_forward(walked, [fold.metrics for fold in folds], plan, priors)
+    rounds = int(np.median([fold.rounds for fold in folds]))
+    with stages.stage("holdout"):
+        holdout, held = _score_holdout(trainer, schedule, rounds, rank_map, open_holdout)
+    with stages.stage("final fit"):
+        window = trainer.labelled()
+        model = trainer.fit(window, rounds)
+    with stages.stage("SHAP values"):
+        sample = explain_folds(fits, plan, config.explain.shap_rows, config.seed)
+    importance = mean_importance([fold.importance for fold in folds], panel.names)
+    stability = feature_stability([fold.importance for fold in folds], panel.names)
+    curve = mean_curve([fold.curve for fold in folds])
+    known = panel.label_end >= 0
+    metrics |= score_holdout(holdout.metrics)
+    metrics |= _counts(coverage, prepared, int(known.sum()), len(window.session))
+    metrics |= {"feature_stability": stability, "converged_epoch": float(rounds)}
+    if curve is not None:
+        at = min(rounds, len(curve.train_loss)) - 1
+        metrics |= {"final_train_loss": curve.train_loss[at], "final_val_loss": curve.val_loss[at]}
+    result = TrainingResult(
+        mode=config.label.mode,
+        target=plan.target if plan.rule is None else plan.rule,
+        classes=plan.classes,
+        settings=config.model_dump(mode="json"),
+        config_fingerprint=config.fingerprint,
+        coverage=coverage,
+        features=prepared.features,
+        train_stride=train_stride(config.validation, config.label.forward_days),
+        panel_rows=len(panel.session),
+        training_rows=len(window.session),
+        folds=folds,
+        predictions=pl.concat([walked, held]),
+        metrics=metrics,
+        holdout=holdout,
+        curve=curve,
+        rounds=rounds,
+        importance=importance,
+        stability=stability,
+        shap=sample,
+        stages=stages.seconds,
+    )
+    return Trained(result, model, _card(result, window, config, plan, rank_map))
+
+
+def shown_tables(
+    fits: Sequence[FoldFit], panel: Panel, plan: LabelPlan
+) -> tuple[list[pl.DataFrame], RankMap | None]:
+    """Make each fold's forecasts table, and the map from rank to return for what comes after.
+
+    Each fold's shown returns use only outcomes that were known at its first test session.
+    """
+    tables: list[pl.DataFrame] = []
+    for fit in fits:
+        table = forecast_table(
+            fit.test, fit.forecast, plan, fold=fit.fold.number, part="walk_forward"
+        )
+        if not plan.classes:
+            start = panel.sessions[fit.fold.known_by]
+            table = add_shown_return(table, plan.target, _map_of(tables, plan, start))
+        tables.append(table)
+    return tables, _map_of(tables, plan, panel.sessions[-1])
+
+
+def _map_of(tables: Sequence[pl.DataFrame], plan: LabelPlan, known_by: dt.date) -> RankMap | None:
+    if plan.classes or plan.target != "rank" or not tables:
+        return None
+    return fit_rank_map(pl.concat(tables).filter(pl.col("label_end") <= known_by))
+
+
+def _fold_result(fit: FoldFit, table: pl.DataFrame, panel: Panel, plan: LabelPlan) -> FoldResult:
+    fold = fit.fold
+    return FoldResult(
+        number=fold.number,
+        train_first=panel.sessions[fit.train[0]],
+        train_last=panel.sessions[fit.train[1]],
+        test_first=panel.sessions[fold.test_start],
+        test_last=panel.sessions[fold.test_stop - 1],
+        train_rows=fit.train_rows,
+        purged_rows=fit.purged_rows,
+        test_rows=table.height,
+        rounds=fit.model.rounds,
+        metrics=score_block(table, plan, fit.prior),
+        curve=fit.curve,
+        importance=fit.model.importance(),
+    )
+
+
+def _score_holdout(
+    trainer: Trainer,
+    schedule: Schedule,
+    rounds: int,
+    rank_map: RankMap | None,
+    open_holdout: OpenHoldout,
+) -> tuple[HoldoutResult, pl.DataFrame]:
+    """Fit on development rows only, and score the holdout."""
+    plan, panel = trainer.plan, trainer.panel
+    window = trainer.known_by(schedule.holdout_start)
+    model = trainer.fit(window, rounds)
+    held = panel.between(schedule.holdout_start, schedule.sessions)
+    held = held.take(held.label_end >= 0)
+    first, last = panel.sessions[schedule.holdout_start], panel.sessions[-1]
+    opening = open_holdout(first, last)
+    table = forecast_table(held, model.predict(held.features), plan, fold=0, part="holdout")
+    if not plan.classes:
+        table = add_shown_return(table, plan.target, rank_map)
+    scores = score_block(table, plan, class_shares(window, plan))
+    result = HoldoutResult(first, last, table.height, len(window.session), scores, opening)
+    return result, table
+
+
+def explain_folds(fits: Sequence[FoldFit], plan: LabelPlan, rows: int, seed: int) -> ShapSample:
+    """Explain a sample of out-of-sample rows, each by the model of its own fold."""
+    sessions = np.concatenate([fit.test.session for fit in fits])
+    chosen = sample_rows_by_date(sessions, rows, seed)
+    starts = np.cumsum([0, *(len(fit.test.session) for fit in fits)])
+    keys, features, values, bases = [], [], [], []
+    for fit, start, stop in zip(fits, starts[:-1], starts[1:], strict=True):
+        inside = chosen[(chosen >= start) & (chosen < stop)] - start
+        if not len(inside):
+            continue
+        matrix = fit.test.features[inside]
+        value, base = explain_rows(fit.model.booster, matrix, fit.test.names, fit.model.rounds)
+        number = pl.lit(fit.fold.number, dtype=pl.Int32).alias("fold")
+        keys.append(fit.test.keys[inside].select("date", "ticker", number))
+        features.append(matrix)
+        values.append(value)
+        bases.append(base)
+    outputs = plan.classes if len(plan.classes) > 2 else ("forecast",)
+    return ShapSample(
+        pl.concat(keys),
+        np.concatenate(features),
+        np.concatenate(values),
+        np.concatenate(bases),
+        outputs,
+        fits[0].test.names,
+    )
+
+
+def mean_importance(
+    folds: Sequence[dict[str, float] | Any], names: Sequence[str]
+) -> dict[str, float]:
+    """Mean over folds of each feature's share of gain, largest first."""
+    mean = {name: float(np.mean([fold.get(name, 0.0) for fold in folds])) for name in names}
+    return dict(sorted(mean.items(), key=lambda item: (-item[1], item[0])))
+
+
+def mean_curve(curves: Sequence[LearningCurve | None]) -> LearningCurve | None:
+    """Mean of the folds' curves over the rounds that all of them reached."""
+    there = [curve for curve in curves if curve is not None]
+    if not there:
+        return None
+    rounds = min(len(curve.train_loss) for curve in there)
+    train = np.mean([curve.train_loss[:rounds] for curve in there], axis=0)
+    val = np.mean([curve.val_loss[:rounds] for curve in there], axis=0)
+    return LearningCurve(tuple(train.tolist()), tuple(val.tolist()))
+
+
+def describe_features(
+    features: Sequence[Feature],
+    columns: Sequence[str],
+    left_out: dict[str, str],
+    infinite: dict[str, int],
+) -> FeatureReport:
+    """Record which features are in force and which are not."""
+    there = set(columns)
+    used = [feature for feature in features if feature.name in there]
+    return FeatureReport(
+        tuple(feature.name for feature in used),
+        {feature.name: feature.family for feature in used},
+        {feature.name: feature.doc for feature in used},
+        dict(left_out),
+        dict(infinite),
+    )
+
+
+def _counts(
+    coverage: Coverage, prepared: Prepared, samples: int, training_samples: int
+) -> dict[str, float]:
+    return {
+        "processed_tickers_count": float(len(coverage.tickers)),
+        "skipped_tickers_count": float(len(coverage.skipped)),
+        "error_tickers_count": float(len(coverage.errors)),
+        "total_samples": float(samples),
+        "training_samples": float(training_samples),
+        "feature_count": float(len(prepared.features.names)),
+    }
+
+
+def _card(
+    result: TrainingResult,
+    window: Panel,
+    config: Config,
+    plan: LabelPlan,
+    rank_map: RankMap | None,
+) -> ModelCard:
+    """Write down what the shipped model is."""
+    now = dt.datetime.now(dt.UTC)
+    kept = ("cv_", "final_")
+    known = window.keys["expanding_mean"].drop_nulls()
+    return ModelCard(
+        name=model_name(result.mode, now.astimezone()),
+        mode=result.mode,
+        learner=config.model.learner,
+        features=window.names,
+        target=plan.target,
+        label_rule=plan.rule or plan.target,
+        classes=plan.classes,
+        forward_days=config.label.forward_days,
+        entry_lag=config.label.entry_lag,
+        rounds=result.rounds,
+        trained_at=now.isoformat(timespec="microseconds"),
+        train_first=window.keys["date"][0].isoformat(),
+        train_last=window.keys["date"][-1].isoformat(),
+        training_rows=result.training_rows,
+        tickers=result.coverage.tickers,
+        expanding_mean=float(known[-1]) if known.len() else 0.0,
+        rank_map=rank_map,
+        min_history=config.features.min_history,
+        data=config.data.model_dump(mode="json"),
+        feature_settings=config.features.model_dump(mode="json"),
+        data_fingerprint=result.coverage.fingerprint,
+        config_fingerprint=result.config_fingerprint,
+        out_of_sample={
+            key: value
+            for key, value in result.metrics.items()
+            if key.startswith(kept) and np.isfinite(value)
+        },
+        versions=installed_versions(),
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the libraries that decide a run's numbers, where installed."""
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,161 @@
+"""``python -m src.v2.predict``: rank the latest date of the model's universe."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from src.v2.config import Config, load_config
+from src.v2.console import log_to, run_command, show_note
+from src.v2.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from src.v2.api import Forecast
+    from src.v2.modeling.model_file import ModelCard
+
+COMMAND = "python -m src.v2.predict"
+SHORT_FLAGS = {
+    "predict.model": "model",
+    "predict.tickers": "tickers",
+    "predict.format": "format",
+    "predict.as-of": "as-of",
+    "predict.max-age": "max-age",
+    "data.period": "period",
+}
+ABOUT = """\
+Rank the latest date of a model's universe, by the newest model unless --model names one.
+
+  python -m src.v2.predict --format csv > ranking.csv
+  python -m src.v2.predict --tickers AAPL MSFT --as-of 2022-06-30
+
+Source, tickers and calendar are those the model was trained on, unless flags say otherwise.
+"""
+OLD_AFTER_DAYS = 7
+"""Bars older than this many calendar days are worth a note."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give the exit code."""
+    return run_command(_command, argv)
+
+
+def _command(argv: Sequence[str]) -> int:
+    first = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT)
+    with log_to(first.paths.logs_dir):
+        from src.v2.api import load
+        from src.v2.modeling.model_file import newest_model
+
+        path = first.predict.model or newest_model(first.paths.models_dir)
+        model, card = load(path)
+        config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=_from_card(card))
+        forecast = _forecast(config, model, card)
+        show_note(f"model {path.name}, trained on rows up to {card.train_last}.")
+        _report_absent(forecast, config)
+        sys.stdout.write(render(forecast.rows, card, config))
+    return 0
+
+
+def _from_card(card: ModelCard) -> Mapping[str, Any]:
+    """Give the settings of the model's own bars and features; the last date is left open."""
+    data = dict(card.data) | {"tickers": list(card.tickers), "end": None, "max_dropped_share": 1.0}
+    return {"data": data, "features": dict(card.feature_settings)}
+
+
+def _forecast(config: Config, model: Any, card: ModelCard) -> Forecast:
+    """Load the universe up to the date asked for, and rank its last date."""
+    import polars as pl
+
+    from src.v2.api import predict
+    from src.v2.data.sources import load_bars
+
+    bars, market, _ = load_bars(config.data, tuple(config.features.columns))
+    as_of = config.predict.as_of
+    if as_of is not None:
+        bars = bars.filter(pl.col("date") <= as_of)
+        market = None if market is None else market.filter(pl.col("date") <= as_of)
+        if bars.is_empty():
+            raise DataError(f"--as-of must not be before the first bar; got {as_of}.")
+    day = bars["date"].max()
+    assert isinstance(day, dt.date)
+    _check_age(day, as_of or dt.date.today(), config.predict.max_age)
+    unknown = sorted(set(config.predict.tickers) - set(card.tickers))
+    if unknown:
+        raise DataError(
+            f"The model does not know {', '.join(unknown)}: its universe is "
+            f"{', '.join(card.tickers[:10])}{', …' if len(card.tickers) > 10 else ''} "
+            f"({len(card.tickers)} tickers). Train with them, or leave them out."
+        )
+    return predict(bars, model, card, market)
+
+
+def _check_age(day: dt.date, today: dt.date, limit: int | None) -> None:
+    """Note that the bars are old, or refuse them beyond ``--max-age``."""
+    age = (today - day).days
+    if limit is not None and age > limit:
+        raise DataError(
+            f"The last bars are of {day}, {age} days old; --max-age allows {limit}. Fetch newer "
+            "bars, or raise it."
+        )
+    if age > OLD_AFTER_DAYS:
+        show_note(f"the last bars are of {day}, {age} days old: this is no forecast of today.")
+
+
+def _report_absent(forecast: Forecast, config: Config) -> None:
+    """Name every ticker of the universe that has no row, with the reason."""
+    for ticker, reason in forecast.absent.items():
+        if not config.predict.tickers or ticker in config.predict.tickers:
+            show_note(f"{ticker} is not ranked: {reason}.")
+
+
+def render(rows: pl.DataFrame, card: ModelCard, config: Config) -> str:
+    """Write the ranking as an aligned table, as CSV or as JSON records."""
+    import polars as pl
+
+    if config.predict.tickers:
+        rows = rows.filter(pl.col("ticker").is_in(list(config.predict.tickers)))
+    if config.predict.format == "csv":
+        return rows.write_csv()
+    if config.predict.format == "json":
+        return rows.with_columns(pl.col("date").cast(pl.String)).write_json() + "\n"
+    return _table(rows, card)
+
+
+def _table(rows: pl.DataFrame, card: ModelCard) -> str:
+    """Write the ranking for a reader."""
+    import io
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rank", justify="right")
+    table.add_column("ticker")
+    table.add_column("close", justify="right")
+    shown = ["p_" + name.lower().replace(" ", "_") for name in card.classes]
+    headings = ["rating", *shown] if card.classes else ["forecast"]
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for row in rows.iter_rows(named=True):
+        values = (
+            [row["rating"], *(f"{row[name]:.1%}" for name in shown)]
+            if card.classes
+            else [f"{row['predicted_return']:+.2%}"]
+        )
+        table.add_row(str(row["rank"]), row["ticker"], f"{row['close']:,.2f}", *values)
+    out = io.StringIO()
+    console = Console(file=out, width=100, highlight=False)
+    day = rows["date"][0] if rows.height else ""
+    console.print(
+        f"{card.forward_days}-session forecasts of {day}, traded {card.entry_lag} session(s) later",
+        markup=False,
+    )
+    console.print(table, markup=False)
+    return out.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""The summary of a run as plain values: one JSON file, whole or not at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from src.v2.records import Coverage, FoldResult, TrainingResult
+from src.v2.summary_text import TOP_FEATURES, reading
+
+
+def summary_record(
+    result: TrainingResult, *, model_path: Path, run_id: str | None, timestamp: dt.datetime
+) -> dict[str, Any]:
+    """All numbers of the summary as plain values, ready for JSON; NaN becomes null."""
+    features = result.features
+    top = list(result.importance.items())[:TOP_FEATURES]
+    record = {
+        "schema_version": 1,
+        "timestamp": timestamp.isoformat(timespec="seconds"),
+        "mode": result.mode,
+        "target": result.target,
+        "reading": reading(result),
+        "data_coverage": _coverage_record(result.coverage),
+        "model_params": result.settings["model"] | {"rounds": result.rounds},
+        "metrics": dict(result.metrics),
+        "cross_validation": {"folds": [fold_record(fold) for fold in result.folds]},
+        "final_model": {
+            "scored_on": [result.holdout.first.isoformat(), result.holdout.last.isoformat()],
+            "rows": result.holdout.rows,
+            "holdout_opening": result.holdout.opening,
+            "metrics": dict(result.holdout.metrics),
+        },
+        "feature_analysis": {
+            "stability_score": result.stability,
+            "top_features": dict(top),
+            "cumulative_importance": sum(share for _, share in top),
+            "left_out": dict(features.left_out),
+            "infinite": dict(features.infinite),
+        },
+        "stages_sec": dict(result.stages),
+        "model_path": str(model_path),
+        "run_id": run_id,
+    }
+    return plain(record)
+
+
+def fold_record(fold: FoldResult) -> dict[str, Any]:
+    """One fold as plain values: its dates, its rows and its scores."""
+    return {
+        "number": fold.number,
+        "train": [fold.train_first.isoformat(), fold.train_last.isoformat()],
+        "test": [fold.test_first.isoformat(), fold.test_last.isoformat()],
+        "train_rows": fold.train_rows,
+        "purged_rows": fold.purged_rows,
+        "test_rows": fold.test_rows,
+        "rounds": fold.rounds,
+        "metrics": dict(fold.metrics),
+        "importance": dict(fold.importance),
+    }
+
+
+def folds_record(result: TrainingResult) -> dict[str, Any]:
+    """Give the folds and the holdout, enough to rebuild the evaluation beside the predictions."""
+    holdout = result.holdout
+    record = {
+        "schema_version": 1,
+        "scheme": result.settings["validation"]["scheme"],
+        "span_sessions": result.settings["label"]["entry_lag"]
+        + result.settings["label"]["forward_days"],
+        "train_stride": result.train_stride,
+        "folds": [fold_record(fold) for fold in result.folds],
+        "holdout": {
+            "test": [holdout.first.isoformat(), holdout.last.isoformat()],
+            "test_rows": holdout.rows,
+            "train_rows": holdout.train_rows,
+            "opening": holdout.opening,
+            "metrics": dict(holdout.metrics),
+        },
+    }
+    return plain(record)
+
+
+def plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace NaN and infinity, which JSON has no word for, by None."""
+    return {key: _finite(value) for key, value in record.items()}
+
+
+def write_summary(record: Mapping[str, Any], folder: Path, timestamp: dt.datetime) -> Path:
+    """Write the record to ``training/training_summary_<timestamp>.json``, whole or not at all."""
+    target = folder / "training" / f"training_summary_{timestamp:%Y%m%d_%H%M%S}_{os.getpid()}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_suffix(".part")
+    fresh.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(fresh, target)
+    return target
+
+
+def _coverage_record(coverage: Coverage) -> dict[str, Any]:
+    return {
+        "source": coverage.source,
+        "dataset_name": coverage.dataset_name,
+        "processed_tickers": list(coverage.tickers),
+        "skipped_tickers": {drop.ticker: drop.reason for drop in coverage.skipped},
+        "error_tickers": {drop.ticker: drop.reason for drop in coverage.errors},
+        "dropped_rows": [
+            {"ticker": drop.ticker, "reason": drop.reason, "rows": drop.rows}
+            for drop in coverage.drops
+            if not drop.whole_ticker
+        ],
+        "total_tickers": len(coverage.tickers) + len(coverage.skipped) + len(coverage.errors),
+        "rows": coverage.rows,
+        "sessions": coverage.sessions,
+        "first": coverage.first.isoformat(),
+        "last": coverage.last.isoformat(),
+        "fingerprint": coverage.fingerprint,
+        "notes": list(coverage.notes),
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN and infinity, which JSON has no word for, by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,106 @@
+"""The words and the number formats of the summary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from src.v2.config import SMALL_UNIVERSE
+from src.v2.records import Drop, TrainingResult
+
+TOP_FEATURES = 10
+SHOWN_NAMES = 5
+
+
+def reading(result: TrainingResult) -> str:
+    """Say in one sentence what the walk-forward's ranking shows."""
+    metrics = result.metrics
+    tickers = len(result.coverage.tickers)
+    ic, low, high = (metrics[f"cv_rank_ic_{end}"] for end in ("pooled", "low", "high"))
+    if tickers < SMALL_UNIVERSE:
+        return (
+            f"{tickers} tickers are too few to compare with each other (20 are needed): "
+            "no claim is made about their ranking."
+        )
+    if not math.isfinite(ic):
+        return "No date has 10 labelled tickers: no claim is made about their ranking."
+    if not math.isfinite(low):
+        return (
+            f"Mean rank IC {ic:+.4f} over {metrics['cv_windows']:.0f} independent windows: "
+            "too short a test for an interval."
+        )
+    sure = "zero lies inside: no evidence of skill"
+    if low > 0:
+        sure = "zero lies below it; read the baselines before you call that skill"
+    elif high < 0:
+        sure = "zero lies above it: the ranking was wrong more often than luck allows"
+    return (
+        f"Mean rank IC {ic:+.4f}, 95% interval {low:+.4f} to {high:+.4f} from "
+        f"{metrics['cv_dates']:,.0f} overlapping dates, which hold {metrics['cv_windows']:.0f} "
+        f"independent windows; {sure}."
+    )
+
+
+def drop_lines(drops: tuple[Drop, ...]) -> list[str]:
+    """Write a line for each reason, with the tickers it struck."""
+    groups: dict[tuple[str, bool], list[Drop]] = {}
+    for drop in drops:
+        groups.setdefault((drop.reason, drop.whole_ticker), []).append(drop)
+    lines = []
+    for (reason, whole), members in groups.items():
+        names = some([drop.ticker for drop in members])
+        rows = sum(drop.rows for drop in members)
+        what = f"{len(members)} ticker(s) left out" if whole else f"{rows:,} bar(s) left out"
+        lines.append(f"{what}, {reason}: {names}")
+    return lines
+
+
+def left_out_line(left_out: Mapping[str, str]) -> str:
+    """Say in one line which features are left out, and which columns the bars lack for them."""
+    lack = [
+        reason.removeprefix("needs ").removesuffix(", which the bars lack").split(", ")
+        for reason in left_out.values()
+        if reason.endswith(", which the bars lack")
+    ]
+    columns = list(dict.fromkeys(name for names in lack for name in names))
+    why = f" for want of {', '.join(columns)}" if columns else ""
+    return f"{len(left_out)} features left out{why}: {some(list(left_out))}"
+
+
+def some(names: list[str]) -> str:
+    """Name the first few and count the others."""
+    shown = ", ".join(names[:SHOWN_NAMES])
+    more = len(names) - SHOWN_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def shown(value: float, style: str) -> str:
+    """Write a number in one of the styles ic, loss, share and signed; a dash for NaN.
+
+    Examples
+    --------
+    >>> shown(0.01234, "ic"), shown(0.01234, "share"), shown(float("nan"), "ic")
+    ('+0.0123', '1.23%', '–')
+    """
+    if not math.isfinite(value):
+        return "–"
+    return {
+        "ic": f"{value:+.4f}",
+        "loss": f"{value:.4f}",
+        "share": f"{value:.2%}",
+        "signed": f"{value:+.2%}",
+    }[style]
+
+
+def ordinal(number: int) -> str:
+    """Write 1st, 2nd, 3rd, 4th.
+
+    Examples
+    --------
+    >>> [ordinal(number) for number in (1, 2, 3, 11, 22)]
+    ['1st', '2nd', '3rd', '11th', '22nd']
+    """
+    suffix = (
+        "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    )
+    return f"{number}{suffix}"
