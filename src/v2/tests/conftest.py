@@ -1,6 +1,35 @@
-"""Settings that hold for every test."""
+"""What every test may use."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from src.v2.tests.workplace import Workplace
 
 # Read by OpenMP when it is first loaded; waiting threads that spin slow parallel tests down.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(scope="session")
+def make_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workplace]:
+    """Make workplaces whose paths hold a space."""
+    from src.v2.tests.workplace import Workplace
+
+    return lambda: Workplace(tmp_path_factory.mktemp("a workplace"))
+
+
+@pytest.fixture(scope="session")
+def noise_workplace(make_workplace: Callable[[], Workplace]) -> Workplace:
+    """Give a workplace with one regression and one classification run on random walks."""
+    from src.v2.tests.synthetic import random_walk_bars
+
+    place = make_workplace()
+    bars = place.bars("noise", random_walk_bars(24, 1100, 11, ohlcv=True))
+    assert place.train(bars) == 0
+    assert place.train(bars, "--mode", "classification") == 0
+    return place

@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 from src.v2 import predict, runs, train
-from src.v2.tests.end_to_end.conftest import SMALL, Workplace
 from src.v2.tests.synthetic import random_walk_bars, weekdays
+from src.v2.tests.workplace import SMALL, Workplace
 
 GUIDE_REGRESSION = (
     *(

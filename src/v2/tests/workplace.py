@@ -1,18 +1,15 @@
-"""A workplace of its own for each module: bars, folders and an MLflow store."""
+"""A workplace for commands: bars, folders and an MLflow store of their own."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
 
 from src.v2 import train
-from src.v2.tests.synthetic import random_walk_bars
 
 SMALL = (
     *("--forward-days", "5", "--validation.test-sessions", "120"),
@@ -60,19 +57,3 @@ class Workplace:
         )
         content: dict[str, Any] = json.loads(found[-1].read_text())
         return content
-
-
-@pytest.fixture(scope="session")
-def make_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Workplace]:
-    """Make workplaces whose paths hold a space."""
-    return lambda: Workplace(tmp_path_factory.mktemp("a workplace"))
-
-
-@pytest.fixture(scope="session")
-def noise_workplace(make_workplace: Callable[[], Workplace]) -> Workplace:
-    """A workplace with one regression and one classification run on random walks."""
-    place = make_workplace()
-    bars = place.bars("noise", random_walk_bars(24, 1100, 11, ohlcv=True))
-    assert place.train(bars) == 0
-    assert place.train(bars, "--mode", "classification") == 0
-    return place

@@ -1,0 +1,185 @@
+"""Every number that a run logs: its key, formula, rows, unit and better direction.
+
+``docs/metrics.md`` is made from this list, and a test holds that no run logs a key that is
+missing here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDoc:
+    """What one key, or a group of keys, means.
+
+    Parameters
+    ----------
+    key
+        The key; ``{…}`` stands for one of the names in braces, ``*`` for any score.
+    """
+
+    key: str
+    formula: str
+    rows: str
+    unit: str
+    better: str
+
+    def matches(self, key: str) -> bool:
+        """Tell whether this entry describes a key."""
+        pattern = re.escape(self.key).replace(r"\*", "[a-z0-9_]+")
+        pattern = re.sub(r"\\{(.*?)\\}", lambda found: f"(?:{found[1].replace(',', '|')})", pattern)
+        return re.fullmatch(pattern.replace(r"\ ", ""), key) is not None
+
+
+WALKED = "walk-forward, out of sample"
+HELD = "holdout"
+
+SCORES: tuple[MetricDoc, ...] = (
+    MetricDoc("rank_ic", "Spearman correlation of score and forward return", "", "-1 to 1", "up"),
+    MetricDoc("ic", "Pearson correlation of score and forward return", "", "-1 to 1", "up"),
+    MetricDoc("hit_rate", "share of rows on the right side", "", "fraction", "up"),
+    MetricDoc(
+        "hit_base", "larger share of one side: what naming it always reaches", "", "fraction", ""
+    ),
+    MetricDoc(
+        "r2", "1 - squared error / squared error of the expanding mean", "", "1 at most", "up"
+    ),
+    MetricDoc("r2_zero", "1 - squared error / sum of squared returns", "", "1 at most", "up"),
+    MetricDoc("r2_mean_zero", "r2_zero of the expanding mean itself", "", "1 at most", ""),
+    MetricDoc("rmse", "root of the mean squared error of the shown return", "", "fraction", "down"),
+    MetricDoc("mse", "mean squared error of the shown return", "", "fraction squared", "down"),
+    MetricDoc("mae", "mean absolute error of the shown return", "", "fraction", "down"),
+    MetricDoc(
+        "accuracy", "share of rows whose likeliest class is the true one", "", "fraction", "up"
+    ),
+    MetricDoc(
+        "accuracy_base",
+        "accuracy of always naming the commonest training class",
+        "",
+        "fraction",
+        "",
+    ),
+    MetricDoc("balanced_accuracy", "mean over classes of the share found", "", "fraction", "up"),
+    MetricDoc("mcc", "Matthews correlation of true and likeliest class", "", "-1 to 1", "up"),
+    MetricDoc("log_loss", "mean of -log of the true class's probability", "", "nats", "down"),
+    MetricDoc("log_loss_base", "log loss of the training shares of the classes", "", "nats", ""),
+    MetricDoc(
+        "auc", "area under the ROC curve, one class against the rest, mean", "", "0 to 1", "up"
+    ),
+    MetricDoc(
+        "precision", "mean over classes of the share right among those named", "", "fraction", "up"
+    ),
+    MetricDoc("recall", "mean over classes of the share found", "", "fraction", "up"),
+)
+"""The scores of a block of rows. Correlations and hit rates are per date, then averaged."""
+
+KEYS: tuple[MetricDoc, ...] = (
+    MetricDoc("cv_*_mean", "mean of a score over folds", WALKED, "as the score", ""),
+    MetricDoc(
+        "cv_*_std", "sample standard deviation of a score over folds", WALKED, "as the score", ""
+    ),
+    MetricDoc("cv_*_pooled", "the score over all folds' rows at once", WALKED, "as the score", ""),
+    MetricDoc(
+        "{cv_rank_ic_low,cv_rank_ic_high}",
+        "95% interval of the mean rank IC: equal-weighted cosines, nu = dates // forward_days",
+        WALKED,
+        "-1 to 1",
+        "",
+    ),
+    MetricDoc("cv_windows", "dates // forward_days: independent windows", WALKED, "windows", "up"),
+    MetricDoc("cv_dates", "dates with at least 10 tickers", WALKED, "dates", "up"),
+    MetricDoc(
+        "final_*", "the score of a model fitted on development rows only", HELD, "as the score", ""
+    ),
+    MetricDoc(
+        "{test_mse,test_rmse,test_r2,test_mae}",
+        "as final_*, by the names of other guides",
+        HELD,
+        "as the score",
+        "",
+    ),
+    MetricDoc(
+        "{accuracy,precision,recall}",
+        "as final_*, by the names of other guides",
+        HELD,
+        "fraction",
+        "up",
+    ),
+    MetricDoc(
+        "feature_stability",
+        "mean Spearman correlation of the features' gain between every two folds",
+        "fits of the folds",
+        "-1 to 1",
+        "no sign of skill",
+    ),
+    MetricDoc(
+        "{train_loss,final_train_loss}",
+        "loss by round, mean over the folds that still run; final: at converged_epoch",
+        "in-sample: the rows fitted",
+        "loss",
+        "down",
+    ),
+    MetricDoc(
+        "{val_loss,final_val_loss}",
+        "loss by round on the purged tail of the training window that stops the fit",
+        "tail of each training window",
+        "loss",
+        "down",
+    ),
+    MetricDoc(
+        "converged_epoch",
+        "boosting rounds of the shipped model: median of the folds",
+        "",
+        "rounds",
+        "",
+    ),
+    MetricDoc(
+        "{processed_tickers_count,skipped_tickers_count,error_tickers_count}",
+        "tickers used, unfit, and not given by the source",
+        "all bars",
+        "tickers",
+        "",
+    ),
+    MetricDoc("total_samples", "rows with a label", "the panel", "rows", ""),
+    MetricDoc(
+        "training_samples", "rows that the shipped model is fitted on", "the panel", "rows", ""
+    ),
+    MetricDoc("feature_count", "features in use", "", "features", ""),
+    MetricDoc("runtime_sec", "wall time until the run is logged", "", "seconds", "down"),
+)
+"""The keys of a run. A fold's child run has the bare scores."""
+
+FOLD_KEYS: tuple[MetricDoc, ...] = (
+    MetricDoc(
+        "{train_rows,test_rows,rounds}",
+        "rows fitted and scored; boosting rounds",
+        "the fold",
+        "",
+        "",
+    ),
+)
+
+
+def metrics_markdown() -> str:
+    """Write the page of metrics."""
+    return (
+        "# Metrics\n\n"
+        "Made from `src/v2/evaluation/catalogue.py`. A score is taken on rows that no fit has "
+        "seen; only `train_loss` is in-sample. Without 10 tickers on a date, a date has no "
+        "correlation, and a score without rows is not logged.\n\n"
+        "## Scores\n\n" + _table(SCORES, ("key", "formula", "unit", "better")) + "\n"
+        "## Keys of a run\n\n" + _table(KEYS, ("key", "formula", "rows", "unit", "better")) + "\n"
+        "## Further keys of a fold's child run\n\n"
+        + _table(FOLD_KEYS, ("key", "formula", "rows", "unit", "better"))
+    )
+
+
+def _table(entries: tuple[MetricDoc, ...], columns: tuple[str, ...]) -> str:
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for entry in entries:
+        cells = [getattr(entry, column) for column in columns]
+        cells[0] = "<br>".join(f"`{key}`" for key in cells[0].strip("{}").split(","))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

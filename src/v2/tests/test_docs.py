@@ -1,0 +1,56 @@
+"""Pages that are made from records, and what they promise."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from src.v2.config import FeaturesConfig
+from src.v2.evaluation.catalogue import FOLD_KEYS, KEYS, SCORES, MetricDoc, metrics_markdown
+from src.v2.features.families import active_features, features_markdown
+from src.v2.tests.workplace import Workplace
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_page_of_features_is_that_of_the_records() -> None:
+    page = (ROOT / "docs" / "features.md").read_text()
+    assert page == features_markdown(active_features(FeaturesConfig()))
+
+
+def test_the_page_of_metrics_is_that_of_the_records() -> None:
+    assert (ROOT / "docs" / "metrics.md").read_text() == metrics_markdown()
+
+
+def _described(key: str, entries: tuple[MetricDoc, ...]) -> bool:
+    if any(entry.matches(key) for entry in entries if "*" not in entry.key):
+        return True
+    score = re.fullmatch(r"(?:cv_(.+)_(?:mean|std|pooled))|(?:final_(.+))", key)
+    names = {entry.key for entry in SCORES}
+    return score is not None and (score[1] or score[2]) in names
+
+
+@pytest.mark.parametrize("mode", ["regression", "classification"])
+def test_every_key_that_a_run_logs_is_described(noise_workplace: Workplace, mode: str) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(noise_workplace.store)
+    experiment = client.get_experiment_by_name("stock_prediction")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], f"params.mode = '{mode}'")
+    (run,) = runs
+    assert [key for key in run.data.metrics if not _described(key, KEYS)] == []
+    (child, *_) = client.search_runs(
+        [experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    )
+    known = (*SCORES, *FOLD_KEYS, *KEYS)
+    bare = [key for key in child.data.metrics if not any(entry.matches(key) for entry in known)]
+    assert bare == []
+
+
+def test_links_of_the_readme_and_the_docs_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
