@@ -309,8 +309,8 @@ def _performance_rows(result: TrainingResult) -> list[tuple[str, str, str, str]]
             ("hit rate", "hit_rate", "share", base),
             ("R2, expanding mean", "r2", "signed", "0"),
             ("R2, zero", "r2_zero", "signed", f"{mean:+.2%} expanding mean"),
-            ("RMSE", "rmse", "share", ""),
-            ("MAE", "mae", "share", ""),
+            ("RMSE", "rmse", "share", f"{metrics['cv_rmse_base_pooled']:.2%} expanding mean"),
+            ("MAE", "mae", "share", f"{metrics['cv_mae_base_pooled']:.2%} expanding mean"),
         ]
     return rows
 

@@ -39,7 +39,13 @@ HELD = "holdout"
 SCORES: tuple[MetricDoc, ...] = (
     MetricDoc("rank_ic", "Spearman correlation of score and forward return", "", "-1 to 1", "up"),
     MetricDoc("ic", "Pearson correlation of score and forward return", "", "-1 to 1", "up"),
-    MetricDoc("hit_rate", "share of rows on the right side", "", "fraction", "up"),
+    MetricDoc(
+        "hit_rate",
+        "share of rows on the right side of the date's mean, or of zero for raw returns",
+        "",
+        "fraction",
+        "up",
+    ),
     MetricDoc(
         "hit_base", "larger share of one side: what naming it always reaches", "", "fraction", ""
     ),
@@ -51,6 +57,8 @@ SCORES: tuple[MetricDoc, ...] = (
     MetricDoc("rmse", "root of the mean squared error of the shown return", "", "fraction", "down"),
     MetricDoc("mse", "mean squared error of the shown return", "", "fraction squared", "down"),
     MetricDoc("mae", "mean absolute error of the shown return", "", "fraction", "down"),
+    MetricDoc("rmse_base", "rmse of the expanding mean", "", "fraction", ""),
+    MetricDoc("mae_base", "mae of the expanding mean", "", "fraction", ""),
     MetricDoc(
         "accuracy", "share of rows whose likeliest class is the true one", "", "fraction", "up"
     ),

@@ -14,6 +14,8 @@ import polars as pl
 
 from src.v2.modeling.labels import MIN_TICKERS_PER_DATE
 
+REGRESSION_KEYS = ("mse", "rmse", "mae", "r2", "r2_zero", "rmse_base", "mae_base", "r2_mean_zero")
+
 
 def regression_metrics(predictions: pl.DataFrame) -> dict[str, float]:
     """Score the shown returns.
@@ -28,17 +30,18 @@ def regression_metrics(predictions: pl.DataFrame) -> dict[str, float]:
     dict
         mse, rmse, mae; `r2` against the expanding mean of the labels known at each date
         (Campbell and Thompson 2008), `r2_zero` against a forecast of zero (Gu, Kelly and Xiu
-        2020), and `r2_mean_zero`, what the expanding mean itself reaches against zero. NaN
-        without rows.
+        2020); `rmse_base`, `mae_base` and `r2_mean_zero`, what the expanding mean itself
+        reaches. NaN without rows.
     """
     rows = predictions.select(
         error=(pl.col("forward_return") - pl.col("prediction")) ** 2,
         absolute=(pl.col("forward_return") - pl.col("prediction")).abs(),
         mean_error=(pl.col("forward_return") - pl.col("expanding_mean")) ** 2,
+        mean_absolute=(pl.col("forward_return") - pl.col("expanding_mean")).abs(),
         zero_error=pl.col("forward_return") ** 2,
     ).drop_nulls()
     if rows.is_empty():
-        return dict.fromkeys(("mse", "rmse", "mae", "r2", "r2_zero", "r2_mean_zero"), float("nan"))
+        return dict.fromkeys(REGRESSION_KEYS, float("nan"))
     totals = {name: float(rows[name].sum()) for name in rows.columns}
     mse = totals["error"] / rows.height
     return {
@@ -47,6 +50,8 @@ def regression_metrics(predictions: pl.DataFrame) -> dict[str, float]:
         "mae": totals["absolute"] / rows.height,
         "r2": _skill(totals["error"], totals["mean_error"]),
         "r2_zero": _skill(totals["error"], totals["zero_error"]),
+        "rmse_base": (totals["mean_error"] / rows.height) ** 0.5,
+        "mae_base": totals["mean_absolute"] / rows.height,
         "r2_mean_zero": _skill(totals["mean_error"], totals["zero_error"]),
     }
 
