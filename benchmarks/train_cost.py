@@ -22,7 +22,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from src.v2.config import load_config
+from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 
 NOT_COUNTED = ("libraries", "pictures")

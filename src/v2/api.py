@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from src.v2.config import FeaturesConfig, load_config
+from src.v2.config import FeaturesConfig
+from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 from src.v2.data.bars import bars_fingerprint, clean_bars
 from src.v2.errors import DataError, ModelError
@@ -23,7 +24,8 @@ from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.xgboost_trees import load_xgboost
-from src.v2.modeling.model_file import MODEL_NAME, ModelCard, read_card
+from src.v2.modeling.model_card import ModelCard
+from src.v2.modeling.model_file import MODEL_NAME, read_card
 from src.v2.modeling.shown_return import add_shown_return
 from src.v2.modeling.walk_forward import probability_column
 from src.v2.pipeline import Trained, prepare_panel, train_model

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from src.v2.errors import Interrupted, OmninmoError
 log = logging.getLogger("src.v2")
 
 LOG_NAME = "train.log"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
@@ -29,26 +31,63 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
     # Threads of XGBoost that wait by spinning take a core each from whatever else runs: a
     # fit on a busy machine took 10 times as long. Read when the library is first loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    received: list[Interrupted] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(Interrupted(signal.Signals(number).name, 128 + number))
+        raise received[-1]
+
+    previous = {number: signal.signal(number, interrupt) for number in SIGNALS}
     try:
-        return command(sys.argv[1:] if argv is None else argv)
-    except OmninmoError as error:
+        code = command(sys.argv[1:] if argv is None else argv)
+    except BaseException as error:
+        # A library may have turned the interrupt into an error of its own.
+        code = _exit_code(received[0] if received else error)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return code
+
+
+def _exit_code(error: BaseException) -> int:
+    """Show how a command ended, and give its exit code."""
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, OmninmoError):
         show_error(_with_notes(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        show_error("interrupted; nothing half-written is left behind.")
-        return 130
-    except Interrupted as error:
+    if isinstance(error, Interrupted):
         show_error(f"{error}; nothing half-written is left behind.")
         return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
+    if isinstance(error, BrokenPipeError):
+        # The reader is gone; a second complaint when Python flushes its streams helps nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:
-        show_error(f"unexpected {type(error).__name__}: {_with_notes(error)}")
-        return 1
+    show_error(f"unexpected {type(error).__name__}: {_with_notes(error)}")
+    return 1
+
+
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Hold interrupts back until the block is done.
+
+    For calls into libraries that call Python back and would swallow the exception: the run
+    would then go on with a part of its data.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda number, _: held.append(number)) for number in SIGNALS
+    }
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    for received in held:
+        signal.raise_signal(received)
 
 
 def show_error(text: str) -> None:
@@ -153,10 +192,6 @@ def progress_bar[T](steps: Iterable[T], description: str, total: int) -> Iterabl
         transient=True,
         console=Console(stderr=True),
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(signal.Signals(number).name, 128 + number)
 
 
 def _with_notes(error: BaseException) -> str:

@@ -6,26 +6,24 @@ No file is read or written here; the commands and `src.v2.api` do that.
 from __future__ import annotations
 
 import datetime as dt
-import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from src.v2.config import Config
 from src.v2.console import Stages, Track
-from src.v2.evaluation.metrics import feature_stability
+from src.v2.evaluation.folds import feature_stability, mean_curve, mean_importance
 from src.v2.evaluation.scores import score_block, score_holdout, score_walk_forward
-from src.v2.explain.shap_values import explain_rows, sample_rows_by_date
+from src.v2.explain.folds import explain_folds
 from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
 from src.v2.features.registry import Feature
 from src.v2.modeling.folds import Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
 from src.v2.modeling.learners.base import FittedModel
-from src.v2.modeling.model_file import ModelCard, model_name
+from src.v2.modeling.model_card import ModelCard, make_card
 from src.v2.modeling.panel import Panel, build_panel
 from src.v2.modeling.shown_return import RankMap, add_shown_return, fit_rank_map
 from src.v2.modeling.walk_forward import (
@@ -42,12 +40,8 @@ from src.v2.records import (
     FeatureReport,
     FoldResult,
     HoldoutResult,
-    LearningCurve,
-    ShapSample,
     TrainingResult,
 )
-
-VERSIONED = ("mlflow", "numpy", "polars", "scikit-learn", "shap", "xgboost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +174,7 @@ def train_model(
         shap=sample,
         stages=stages.seconds,
     )
-    return Trained(result, model, _card(result, window, config, plan, rank_map))
+    return Trained(result, model, make_card(result, window, config, plan, rank_map))
 
 
 def shown_tables(
@@ -249,53 +243,6 @@ def _score_holdout(
     return result, table
 
 
-def explain_folds(fits: Sequence[FoldFit], plan: LabelPlan, rows: int, seed: int) -> ShapSample:
-    """Explain a sample of out-of-sample rows, each by the model of its own fold."""
-    sessions = np.concatenate([fit.test.session for fit in fits])
-    chosen = sample_rows_by_date(sessions, rows, seed)
-    starts = np.cumsum([0, *(len(fit.test.session) for fit in fits)])
-    keys, features, values, bases = [], [], [], []
-    for fit, start, stop in zip(fits, starts[:-1], starts[1:], strict=True):
-        inside = chosen[(chosen >= start) & (chosen < stop)] - start
-        if not len(inside):
-            continue
-        matrix = fit.test.features[inside]
-        value, base = explain_rows(fit.model.booster, matrix, fit.test.names, fit.model.rounds)
-        number = pl.lit(fit.fold.number, dtype=pl.Int32).alias("fold")
-        keys.append(fit.test.keys[inside].select("date", "ticker", number))
-        features.append(matrix)
-        values.append(value)
-        bases.append(base)
-    outputs = plan.classes if len(plan.classes) > 2 else ("forecast",)
-    return ShapSample(
-        pl.concat(keys),
-        np.concatenate(features),
-        np.concatenate(values),
-        np.concatenate(bases),
-        outputs,
-        fits[0].test.names,
-    )
-
-
-def mean_importance(
-    folds: Sequence[dict[str, float] | Any], names: Sequence[str]
-) -> dict[str, float]:
-    """Mean over folds of each feature's share of gain, largest first."""
-    mean = {name: float(np.mean([fold.get(name, 0.0) for fold in folds])) for name in names}
-    return dict(sorted(mean.items(), key=lambda item: (-item[1], item[0])))
-
-
-def mean_curve(curves: Sequence[LearningCurve | None]) -> LearningCurve | None:
-    """Mean of the folds' curves over the rounds that all of them reached."""
-    there = [curve for curve in curves if curve is not None]
-    if not there:
-        return None
-    rounds = min(len(curve.train_loss) for curve in there)
-    train = np.mean([curve.train_loss[:rounds] for curve in there], axis=0)
-    val = np.mean([curve.val_loss[:rounds] for curve in there], axis=0)
-    return LearningCurve(tuple(train.tolist()), tuple(val.tolist()))
-
-
 def describe_features(
     features: Sequence[Feature],
     columns: Sequence[str],
@@ -325,57 +272,3 @@ def _counts(
         "training_samples": float(training_samples),
         "feature_count": float(len(prepared.features.names)),
     }
-
-
-def _card(
-    result: TrainingResult,
-    window: Panel,
-    config: Config,
-    plan: LabelPlan,
-    rank_map: RankMap | None,
-) -> ModelCard:
-    """Write down what the shipped model is."""
-    now = dt.datetime.now(dt.UTC)
-    kept = ("cv_", "final_")
-    known = window.keys["expanding_mean"].drop_nulls()
-    return ModelCard(
-        name=model_name(result.mode, now.astimezone()),
-        mode=result.mode,
-        learner=config.model.learner,
-        features=window.names,
-        target=plan.target,
-        label_rule=plan.rule or plan.target,
-        classes=plan.classes,
-        forward_days=config.label.forward_days,
-        entry_lag=config.label.entry_lag,
-        rounds=result.rounds,
-        trained_at=now.isoformat(timespec="microseconds"),
-        train_first=window.keys["date"][0].isoformat(),
-        train_last=window.keys["date"][-1].isoformat(),
-        training_rows=result.training_rows,
-        tickers=result.coverage.tickers,
-        expanding_mean=float(known[-1]) if known.len() else 0.0,
-        rank_map=rank_map,
-        min_history=config.features.min_history,
-        data=config.data.model_dump(mode="json"),
-        feature_settings=config.features.model_dump(mode="json"),
-        data_fingerprint=result.coverage.fingerprint,
-        config_fingerprint=result.config_fingerprint,
-        out_of_sample={
-            key: value
-            for key, value in result.metrics.items()
-            if key.startswith(kept) and np.isfinite(value)
-        },
-        versions=installed_versions(),
-    )
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of the libraries that decide a run's numbers, where installed."""
-    found = {}
-    for name in VERSIONED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from src.v2.config import Config, load_config
+from src.v2.config import Config
+from src.v2.config_sources import load_config
 from src.v2.console import log_to, run_command, show_note
 from src.v2.errors import DataError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from src.v2.api import Forecast
-    from src.v2.modeling.model_file import ModelCard
+    from src.v2.modeling.model_card import ModelCard
 
 COMMAND = "python -m src.v2.predict"
 SHORT_FLAGS = {

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from src.v2.config import load_config
+from src.v2.config_sources import load_config
 from src.v2.console import run_command, show_note
 
 if TYPE_CHECKING:

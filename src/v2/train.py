@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.v2.config import Config, MlflowConfig, load_config
+from src.v2.config import Config, MlflowConfig
+from src.v2.config_sources import load_config
 from src.v2.console import (
     RunLog,
     Stages,

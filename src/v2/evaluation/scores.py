@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from src.v2.evaluation.folds import over_folds
 from src.v2.evaluation.metrics import (
     classification_metrics,
     daily_ic,
     hit_rates,
-    over_folds,
     regression_metrics,
 )
 from src.v2.evaluation.significance import ewc_interval

@@ -6,60 +6,20 @@ runs code when it is read.
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 from src.v2.errors import ConfigError, ModelError
-from src.v2.modeling.labels import Target
 from src.v2.modeling.learners.base import FittedModel
+from src.v2.modeling.model_card import SCHEMA_VERSION, ModelCard
 from src.v2.modeling.shown_return import RankMap
-from src.v2.records import Mode
 
-SCHEMA_VERSION = 1
 CARD_NAME = "card.json"
 MODEL_NAME = "model.ubj"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What a saved model is, what it was made from and what it may be used for."""
-
-    name: str
-    mode: Mode
-    learner: str
-    features: tuple[str, ...]
-    target: Target
-    label_rule: str
-    """How the label was made, in words."""
-    classes: tuple[str, ...]
-    forward_days: int
-    entry_lag: int
-    rounds: int
-    trained_at: str
-    train_first: str
-    train_last: str
-    training_rows: int
-    tickers: tuple[str, ...]
-    expanding_mean: float
-    """Mean forward return known at the end of training, added to a forecast of excess."""
-    rank_map: RankMap | None
-    min_history: int
-    data: dict[str, Any]
-    """The data section of the configuration, for forecasts from the same source."""
-    feature_settings: dict[str, Any]
-    data_fingerprint: str
-    config_fingerprint: str
-    out_of_sample: dict[str, float]
-    """Scores of the walk-forward and the holdout; the shipped model itself, refitted on all
-    rows, has none of its own."""
-    versions: dict[str, str] = field(default_factory=dict)
-    schema_version: int = SCHEMA_VERSION
 
 
 def save_model(model: FittedModel, card: ModelCard, path: Path, *, overwrite: bool = False) -> Path:
@@ -141,14 +101,3 @@ def newest_model(folder: Path) -> Path:
     if not found:
         raise ModelError(f"{folder} holds no model yet. Run make train-sample or make train first.")
     return max(found, key=lambda path: (read_card(path).trained_at, path.name))
-
-
-def model_name(mode: Mode, now: dt.datetime) -> str:
-    """Name of a new model folder.
-
-    Examples
-    --------
-    >>> model_name("regression", dt.datetime(2024, 1, 2, 3, 4, 5))
-    'st_predictor_regression_20240102_030405'
-    """
-    return f"st_predictor_{mode}_{now:%Y%m%d_%H%M%S}"

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "src" / "v2"
 
 FLOORS = [
-    {"errors", "config", "console"},
+    {"errors", "config", "config_sources", "console"},
     {"records"},
     {"data"},
     {"features"},

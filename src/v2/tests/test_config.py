@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.v2.config import Config, load_config, normalise_argv, setting_paths
+from src.v2.config import Config, setting_paths
+from src.v2.config_sources import load_config, normalise_argv
 from src.v2.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from src.v2.config import ModelConfig
+from src.v2.console import signals_deferred
 from src.v2.errors import ConfigError, ModelError
 from src.v2.modeling.learners.base import FittedModel, Matrix, StopRows, TrainingRows
 from src.v2.records import LearningCurve
@@ -75,15 +76,16 @@ class XGBoostLearner:
     def _matrix(self, rows: TrainingRows, reference: Any = None) -> Any:
         import xgboost as xgb
 
-        return xgb.QuantileDMatrix(
-            rows.features,
-            rows.label,
-            weight=rows.weight,
-            feature_names=list(self.feature_names),
-            max_bin=self.config.max_bin,
-            nthread=thread_count(self.config),
-            ref=reference,
-        )
+        with signals_deferred():
+            return xgb.QuantileDMatrix(
+                rows.features,
+                rows.label,
+                weight=rows.weight,
+                feature_names=list(self.feature_names),
+                max_bin=self.config.max_bin,
+                nthread=thread_count(self.config),
+                ref=reference,
+            )
 
     def _parameters(self) -> dict[str, Any]:
         config = self.config

@@ -10,12 +10,11 @@ import pytest
 from scipy import stats
 from sklearn import metrics as oracle
 
+from src.v2.evaluation.folds import feature_stability, over_folds
 from src.v2.evaluation.metrics import (
     classification_metrics,
     daily_ic,
-    feature_stability,
     hit_rates,
-    over_folds,
     regression_metrics,
 )
 

@@ -14,15 +14,8 @@ from src.v2.config import ModelConfig
 from src.v2.errors import ConfigError, ModelError
 from src.v2.modeling.learners.base import TrainingRows
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, XGBoostModel, load_xgboost
-from src.v2.modeling.model_file import (
-    CARD_NAME,
-    MODEL_NAME,
-    ModelCard,
-    model_name,
-    newest_model,
-    read_card,
-    save_model,
-)
+from src.v2.modeling.model_card import ModelCard, model_name
+from src.v2.modeling.model_file import CARD_NAME, MODEL_NAME, newest_model, read_card, save_model
 from src.v2.modeling.shown_return import RankMap
 
 CARD = ModelCard(

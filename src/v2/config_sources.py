@@ -1,0 +1,272 @@
+"""How a configuration is put together for one command.
+
+Sources, weakest first: the defaults of `src.v2.config`, ``config.yaml``, its
+``profiles.<env>`` section, the file named by ``--variation``, environment variables
+``OMNINMO_SECTION__KEY``, command-line flags. Unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsError,
+)
+
+from src.v2.config import ENV_PREFIX, Config, setting_paths
+from src.v2.errors import ConfigError
+
+SHORT_FLAGS: Mapping[str, str] = {
+    "label.mode": "mode",
+    "label.forward-days": "forward-days",
+    "data.tickers": "tickers",
+    "data.period": "period",
+    "data.start": "start",
+    "data.end": "end",
+    "paths.model-path": "model-path",
+}
+"""Short flags of the commands that read bars, by the long flag they stand for."""
+
+_LIST_FLAGS: tuple[str, ...] = (
+    "--tickers",
+    "--data.tickers",
+    "--data.default-tickers",
+    "--features.families",
+)
+_LIST_FLAGS += (
+    "--predict.tickers",
+    "--features.exclude",
+    "--features.modules",
+    "--label.rating-thresholds",
+)
+_SWITCHES = {"-y": "--paths.overwrite", "--yes": "--paths.overwrite", "--ui": "--runs.ui"}
+_NEGATIVE_NUMBER = re.compile(r"^-\.?\d")
+
+
+def normalise_argv(argv: Sequence[str]) -> list[str]:
+    """Rewrite a command line into the form that the settings library reads.
+
+    ``--tickers A B``, ``--tickers A,B`` and repeats become one flag with one
+    comma-separated value; ``--force-sample`` and ``-y`` become the settings that they
+    stand for.
+
+    Examples
+    --------
+    >>> normalise_argv(["--tickers", "A", "B", "--tickers=C", "-y"])
+    ['--tickers=A,B,C', '--paths.overwrite', 'true']
+    """
+    lists: dict[str, list[str]] = {}
+    rest: list[str] = []
+    words = list(argv)
+    while words:
+        flag, equals, value = words.pop(0).partition("=")
+        if flag in _LIST_FLAGS:
+            values = [value] if equals else []
+            while words and (not words[0].startswith("-") or _NEGATIVE_NUMBER.match(words[0])):
+                values.append(words.pop(0))
+            if not values:
+                raise ConfigError(f"{flag} needs at least one value, as {flag} A B or {flag} A,B.")
+            lists.setdefault(flag, []).extend(values)
+        elif flag == "--force-sample":
+            rest += ["--data.source", "sample"]
+        elif flag in _SWITCHES and not equals:
+            rest += [_SWITCHES[flag], "true"]
+        else:
+            rest.append(flag + equals + value)
+    return [f"{flag}={','.join(values)}" for flag, values in lists.items()] + rest
+
+
+def load_config(
+    argv: Sequence[str] = (),
+    short_flags: Mapping[str, str] = SHORT_FLAGS,
+    command: str = "python -m src.v2.train",
+    about: str = "",
+    environ: Mapping[str, str] | None = None,
+    overlay: Mapping[str, Any] | None = None,
+) -> Config:
+    """Put the configuration together for one command.
+
+    Parameters
+    ----------
+    argv
+        Command-line words after the command's name.
+    short_flags
+        Short flags by the long flag that each stands for.
+    command, about
+        Shown by ``--help``.
+    environ
+        Read instead of the process's environment variables.
+    overlay
+        Settings that win over the files, and give way to variables and flags.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting, the rule, the value found and the remedy.
+    """
+    words = _long_flags(normalise_argv(argv), short_flags)
+    variables = dict(os.environ if environ is None else environ)
+    _refuse_unknown_variables(variables)
+    layers = [*_file_layers(words, variables), dict(overlay or {})]
+
+    class CommandConfig(Config):
+        """The tree, read from this command's own sources."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            flags = _flags_source(settings_cls, words, short_flags, command, about)
+            files = [InitSettingsSource(settings_cls, layer) for layer in reversed(layers)]
+            given = EnvSettingsSource(settings_cls)
+            given.env_vars = {name.lower(): value for name, value in variables.items()}
+            return (flags, given, *files)
+
+    try:
+        return Config.model_construct(**dict(CommandConfig()))
+    except (ValidationError, SettingsError) as error:
+        raise ConfigError(_one_line(error, short_flags)) from error
+
+
+def _long_flags(words: Sequence[str], short_flags: Mapping[str, str]) -> list[str]:
+    """Write a command's short flags out, since one may bear the name of a section."""
+    long = {f"--{short}": f"--{name}" for name, short in short_flags.items()}
+    parted = (word.partition("=") for word in words)
+    return [long.get(flag, flag) + equals + value for flag, equals, value in parted]
+
+
+def _flags_source(
+    settings_cls: type[BaseSettings],
+    words: Sequence[str],
+    short_flags: Mapping[str, str],
+    command: str,
+    about: str,
+) -> PydanticBaseSettingsSource:
+    """Read the flags, all of them made from the tree."""
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise SettingsError(message)
+
+    shown = " ".join(f"[--{short} …]" for short in short_flags.values())
+    parser = Parser(
+        prog=command,
+        usage=f"{command} [--force-sample] [-y] {shown} [--section.key value …]",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return CliSettingsSource(
+        settings_cls,
+        root_parser=parser,
+        parse_args_method=argparse.ArgumentParser.parse_args,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        cli_parse_args=list(words),
+        cli_kebab_case=True,
+        cli_parse_none_str="null",
+        cli_exit_on_error=False,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_shortcuts=dict(short_flags),
+    )
+
+
+def _file_layers(words: Sequence[str], environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Read the files of settings, weakest first."""
+    named = {
+        name: environ.get(ENV_PREFIX + name.upper()) for name in ("config", "env", "variation")
+    }
+    for position, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if flag.startswith("--") and flag[2:] in named:
+            following = words[position + 1] if position + 1 < len(words) else None
+            named[flag[2:]] = value if equals else following
+    path = Path(named["config"] or "config.yaml")
+    tree = _read_yaml(path, must_exist=named["config"] is not None)
+    profiles = tree.pop("profiles", None) or {}
+    profile = named["env"] or tree.get("env") or "dev"
+    if not isinstance(profiles, dict) or (named["env"] and named["env"] not in profiles):
+        known = ", ".join(profiles) if isinstance(profiles, dict) else ""
+        raise ConfigError(
+            f"--env must name a profile of {path} ({known or 'it has none'}); got {profile!r}."
+        )
+    layers = [tree, profiles.get(profile) or {}]
+    if named["variation"]:
+        layers.append(_read_yaml(Path(named["variation"]), must_exist=True))
+    return layers
+
+
+def _read_yaml(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    """Read a mapping from a YAML file; a missing optional file is an empty one."""
+    import yaml
+
+    if not path.is_file():
+        if must_exist:
+            raise ConfigError(f"The file of settings {path} does not exist. Check its name.")
+        return {}
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        detail = " ".join(str(error).split())
+        raise ConfigError(f"{path} must be YAML; got: {detail}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must hold settings by name; got a {type(tree).__name__}.")
+    return tree
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    """Refuse a variable of ours that names no setting, since it would do nothing."""
+    known = {ENV_PREFIX + "__".join(path).upper() for path in setting_paths(Config)}
+    for name in environ:
+        if name.startswith(ENV_PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"The environment variable {name} names no setting.{hint}")
+
+
+def _one_line(error: ValidationError | SettingsError, short_flags: Mapping[str, str]) -> str:
+    """Say in one line which setting is wrong, what the rule is and what was found."""
+    if isinstance(error, SettingsError):
+        return _flag_problem(str(error), short_flags)
+    known = [".".join(path) for path in setting_paths(Config)]
+    parts = []
+    for detail in error.errors(include_url=False):
+        name = ".".join(str(step) for step in detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            parts.append(f"{name} is no setting." + (f" Did you mean {near[0]}?" if near else ""))
+        elif detail["type"] == "value_error":
+            rule = str(detail["ctx"]["error"]).rstrip(".")
+            parts.append(f"{name} {rule}; got {detail['input']!r}." if name else f"{rule}.")
+        else:
+            rule = detail["msg"].replace("Input should be", "must be").rstrip(".")
+            parts.append(f"{name} {rule}; got {detail['input']!r}.")
+    return " ".join(parts) + " See config.yaml or --help."
+
+
+def _flag_problem(message: str, short_flags: Mapping[str, str]) -> str:
+    """Turn the parser's complaint into one of ours."""
+    detail = message.removeprefix("error parsing CLI: ")
+    unknown = re.search(r"unrecognized arguments: (\S+)", detail)
+    if unknown is None:
+        return f"The command line cannot be read: {detail}. See --help."
+    known = ["--" + ".".join(path).replace("_", "-") for path in setting_paths(Config)]
+    known += ["--" + short for short in short_flags.values()]
+    near = difflib.get_close_matches(unknown[1], known, n=1)
+    return f"{unknown[1]} is no flag." + (f" Did you mean {near[0]}?" if near else " See --help.")

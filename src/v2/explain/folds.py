@@ -1,0 +1,41 @@
+"""SHAP values over the walk-forward: each row by the model that forecast it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from src.v2.explain.shap_values import explain_rows, sample_rows_by_date
+from src.v2.modeling.labels import LabelPlan
+from src.v2.modeling.walk_forward import FoldFit
+from src.v2.records import ShapSample
+
+
+def explain_folds(fits: Sequence[FoldFit], plan: LabelPlan, rows: int, seed: int) -> ShapSample:
+    """Explain a sample of out-of-sample rows, each by the model of its own fold."""
+    sessions = np.concatenate([fit.test.session for fit in fits])
+    chosen = sample_rows_by_date(sessions, rows, seed)
+    starts = np.cumsum([0, *(len(fit.test.session) for fit in fits)])
+    keys, features, values, bases = [], [], [], []
+    for fit, start, stop in zip(fits, starts[:-1], starts[1:], strict=True):
+        inside = chosen[(chosen >= start) & (chosen < stop)] - start
+        if not len(inside):
+            continue
+        matrix = fit.test.features[inside]
+        value, base = explain_rows(fit.model.booster, matrix, fit.test.names, fit.model.rounds)
+        number = pl.lit(fit.fold.number, dtype=pl.Int32).alias("fold")
+        keys.append(fit.test.keys[inside].select("date", "ticker", number))
+        features.append(matrix)
+        values.append(value)
+        bases.append(base)
+    outputs = plan.classes if len(plan.classes) > 2 else ("forecast",)
+    return ShapSample(
+        pl.concat(keys),
+        np.concatenate(features),
+        np.concatenate(values),
+        np.concatenate(bases),
+        outputs,
+        fits[0].test.names,
+    )

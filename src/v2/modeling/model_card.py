@@ -1,0 +1,120 @@
+"""What a saved model says about itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from src.v2.config import Config
+from src.v2.modeling.labels import LabelPlan, Target
+from src.v2.modeling.panel import Panel
+from src.v2.modeling.shown_return import RankMap
+from src.v2.records import Mode, TrainingResult
+
+SCHEMA_VERSION = 1
+VERSIONED = ("mlflow", "numpy", "polars", "scikit-learn", "shap", "xgboost")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a saved model is, what it was made from and what it may be used for."""
+
+    name: str
+    mode: Mode
+    learner: str
+    features: tuple[str, ...]
+    target: Target
+    label_rule: str
+    """How the label was made, in words."""
+    classes: tuple[str, ...]
+    forward_days: int
+    entry_lag: int
+    rounds: int
+    trained_at: str
+    train_first: str
+    train_last: str
+    training_rows: int
+    tickers: tuple[str, ...]
+    expanding_mean: float
+    """Mean forward return known at the end of training, added to a forecast of excess."""
+    rank_map: RankMap | None
+    min_history: int
+    data: dict[str, Any]
+    """The data section of the configuration, for forecasts from the same source."""
+    feature_settings: dict[str, Any]
+    data_fingerprint: str
+    config_fingerprint: str
+    out_of_sample: dict[str, float]
+    """Scores of the walk-forward and the holdout; the shipped model itself, refitted on all
+    rows, has none of its own."""
+    versions: dict[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+
+def make_card(
+    result: TrainingResult,
+    window: Panel,
+    config: Config,
+    plan: LabelPlan,
+    rank_map: RankMap | None,
+) -> ModelCard:
+    """Write down what the shipped model is."""
+    now = dt.datetime.now(dt.UTC)
+    kept = ("cv_", "final_")
+    known = window.keys["expanding_mean"].drop_nulls()
+    return ModelCard(
+        name=model_name(result.mode, now.astimezone()),
+        mode=result.mode,
+        learner=config.model.learner,
+        features=window.names,
+        target=plan.target,
+        label_rule=plan.rule or plan.target,
+        classes=plan.classes,
+        forward_days=config.label.forward_days,
+        entry_lag=config.label.entry_lag,
+        rounds=result.rounds,
+        trained_at=now.isoformat(timespec="microseconds"),
+        train_first=window.keys["date"][0].isoformat(),
+        train_last=window.keys["date"][-1].isoformat(),
+        training_rows=result.training_rows,
+        tickers=result.coverage.tickers,
+        expanding_mean=float(known[-1]) if known.len() else 0.0,
+        rank_map=rank_map,
+        min_history=config.features.min_history,
+        data=config.data.model_dump(mode="json"),
+        feature_settings=config.features.model_dump(mode="json"),
+        data_fingerprint=result.coverage.fingerprint,
+        config_fingerprint=result.config_fingerprint,
+        out_of_sample={
+            key: value
+            for key, value in result.metrics.items()
+            if key.startswith(kept) and np.isfinite(value)
+        },
+        versions=installed_versions(),
+    )
+
+
+def model_name(mode: Mode, now: dt.datetime) -> str:
+    """Name of a new model folder.
+
+    Examples
+    --------
+    >>> model_name("regression", dt.datetime(2024, 1, 2, 3, 4, 5))
+    'st_predictor_regression_20240102_030405'
+    """
+    return f"st_predictor_{mode}_{now:%Y%m%d_%H%M%S}"
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the libraries that decide a run's numbers, where installed."""
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
