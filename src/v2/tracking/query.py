@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from src.v2.errors import ConfigError
+from src.v2.tracking.complaints import reason_of, refusals
 from src.v2.tracking.sqlite_file import is_empty
-from src.v2.tracking.store import open_client, reason_of, refusals
+from src.v2.tracking.store import open_client
 from src.v2.tracking.uris import StoreAddress, parse_address
 
 if TYPE_CHECKING:
@@ -104,24 +105,28 @@ def _fetch(
         experiment = client.get_experiment_by_name(config.experiment_name)
         if experiment is None:
             return []
+        question: dict[str, Any] = {
+            "experiment_ids": [experiment.experiment_id],
+            "filter_string": query.filter.strip(),
+            "order_by": [part.strip() for part in query.order_by.split(",") if part.strip()],
+        }
+        if query.filter.strip():
+            # Asked alone first: a complaint then shows nothing but the user's own words.
+            next(_pages(client, **question, max_results=1), None)
         wanted = [query.filter.strip(), "" if children else _TOP_LEVEL]
-        pages = _pages(
-            client,
-            experiment_ids=[experiment.experiment_id],
-            filter_string=" and ".join(part for part in wanted if part),
-            order_by=[part.strip() for part in query.order_by.split(",") if part.strip()],
-        )
+        question["filter_string"] = " and ".join(part for part in wanted if part)
+        pages = _pages(client, **question)
         return [run for run, _ in zip(pages, range(query.max_results), strict=False)]
 
 
-def _pages(client: Any, **question: Any) -> Iterator[Any]:
+def _pages(client: Any, *, max_results: int = _PAGE, **question: Any) -> Iterator[Any]:
     """Give run by run, page by page."""
     from mlflow.exceptions import MlflowException
 
     token: str | None = None
     while True:
         try:
-            page = client.search_runs(**question, max_results=_PAGE, page_token=token)
+            page = client.search_runs(**question, max_results=max_results, page_token=token)
         except MlflowException as error:
             if getattr(error, "error_code", "") != "INVALID_PARAMETER_VALUE":
                 raise

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from src.v2.tracking.complaints import refusals
 from src.v2.tracking.entities import tag_entities
-from src.v2.tracking.store import Store, open_store, reason_of, refusals
+from src.v2.tracking.lifecycle import open_run
+from src.v2.tracking.store import open_store
 from src.v2.tracking.tracked_run import NullRun, TrackedRun, origin_tags
 
 if TYPE_CHECKING:
     from src.v2.config import MlflowConfig
 
 __all__ = ["TrackedRun", "null_run", "training_run"]
-
-logger = logging.getLogger(__name__)
 
 
 def null_run() -> TrackedRun:
@@ -60,28 +58,10 @@ def training_run(
         yield null_run()
         return
     store = open_store(config)
+    first = {**origin_tags(), **(tags or {})}
+    if description:
+        first["mlflow.note.content"] = description
     with refusals(store.address):
-        first = {**origin_tags(), **(tags or {})}
-        if description:
-            first["mlflow.note.content"] = description
         first = {tag.key: tag.value for tag in tag_entities(first)}
-        made = store.client.create_run(store.experiment_id, tags=first, run_name=run_name)
-        run = TrackedRun(store, str(made.info.run_id), keeps_files=config.log_artifacts)
-    try:
-        yield run
-    except BaseException as error:
-        _close_after(error, store, run.run_id)
-        raise
-    with refusals(store.address):
-        store.client.set_terminated(run.run_id, "FINISHED")
-
-
-def _close_after(error: BaseException, store: Store, run_id: str) -> None:
-    """Close a run that an error ended, without hiding the error."""
-    status = "FAILED" if isinstance(error, Exception) else "KILLED"
-    try:
-        store.client.set_terminated(run_id, status, end_time=int(time.time() * 1000))
-    except Exception as trouble:
-        logger.warning(
-            "The MLflow run %s could not be marked %s: %s.", run_id, status, reason_of(trouble)
-        )
+    with open_run(store, run_name, first) as run_id:
+        yield TrackedRun(store, run_id, keeps_files=config.log_artifacts)

@@ -1,4 +1,9 @@
-"""The SQLite file under MLflow: checked first, created by one process, quick to write."""
+"""The SQLite file under MLflow: checked first, created by one process, quick to write.
+
+Nothing here opens the file except through SQLite. Closing any other descriptor of it would
+drop all locks of this process on it, and another process could then take away the
+write-ahead log under a live connection.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from src.v2.errors import TrackingError
+from src.v2.tracking.complaints import damaged
 
 LOCK_TIMEOUT_SEC = 10.0
-_MAGIC = b"SQLite format 3\x00"
+_CHECKED: set[tuple[Path, int, int]] = set()
+"""Files that this process has found sound; MLflow may hold them open since."""
 
 
 @contextlib.contextmanager
@@ -43,7 +50,8 @@ def check_file(database: Path) -> None:
     """Refuse a file that is no database, cannot be written, or is locked.
 
     MLflow itself would try such a file ten times with growing pauses. A sound file gets
-    SQLite's write-ahead log, which lasts in the file.
+    SQLite's write-ahead log, which lasts in the file. It is checked once in a process,
+    before MLflow's own connections to it.
 
     Raises
     ------
@@ -55,13 +63,8 @@ def check_file(database: Path) -> None:
             f"MLflow's database {database} must be a file; it is a folder. "
             f"Name a file in mlflow.tracking_uri, as sqlite:///{database / 'mlruns.db'}."
         )
-    if not is_empty(database):
-        with database.open("rb") as stream:
-            if stream.read(len(_MAGIC)) != _MAGIC:
-                raise TrackingError(
-                    f"MLflow's database {database} must be a SQLite file; it holds something else. "
-                    "Move it away, or name another file in mlflow.tracking_uri."
-                )
+    if _identity(database) in _CHECKED:
+        return
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=LOCK_TIMEOUT_SEC)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -70,11 +73,27 @@ def check_file(database: Path) -> None:
             connection.execute("PRAGMA user_version = 0")
             connection.rollback()
     except sqlite3.Error as error:
+        if "not a database" in str(error):
+            raise TrackingError(
+                f"MLflow's database {database} must be a SQLite file; it holds something else. "
+                "Move it away, or name another file in mlflow.tracking_uri."
+            ) from error
+        if "malformed" in str(error):
+            raise TrackingError(damaged(database)) from error
         raise TrackingError(
             f"MLflow's database {database} must be open to writing; got: {error}. "
             "Close the program that holds it, check the rights of the file and its folder, "
             "or name another file in mlflow.tracking_uri."
         ) from error
+    _CHECKED.add(_identity(database))
+
+
+def _identity(database: Path) -> tuple[Path, int, int]:
+    """Tell one file from another that later took its name."""
+    if not database.exists():
+        return database, 0, 0
+    facts = database.stat()
+    return database, facts.st_dev, facts.st_ino
 
 
 @functools.cache

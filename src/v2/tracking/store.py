@@ -10,18 +10,13 @@ import contextlib
 import importlib
 import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from src.v2.errors import ConfigError, OmninmoError, TrackingError
+from src.v2.errors import ConfigError, TrackingError
+from src.v2.tracking.complaints import OFF, quiet_libraries, refusals
 from src.v2.tracking.sqlite_file import check_file, exclusive_use, tune_connections
-from src.v2.tracking.uris import (
-    StoreAddress,
-    artifact_folder,
-    hide_passwords,
-    parse_address,
-)
+from src.v2.tracking.uris import StoreAddress, artifact_folder, parse_address
 
 if TYPE_CHECKING:
     from src.v2.config import MlflowConfig
@@ -37,7 +32,6 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-_OFF = "or train without tracking: --mlflow.enabled false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +61,8 @@ def prepare_store(config: MlflowConfig) -> None:
     open_store(config)
     if config.log_artifacts:
         # The slow part of saving a model is this import.
-        importlib.import_module("mlflow.xgboost")
+        with quiet_libraries():
+            importlib.import_module("mlflow.xgboost")
 
 
 def open_store(config: MlflowConfig) -> Store:
@@ -89,7 +84,8 @@ def open_client(address: StoreAddress) -> Any:
         if address.path is not None and address.kind == "sqlite":
             check_file(address.path)
             tune_connections(address.path)
-        return client_class(tracking_uri=address.uri, registry_uri=address.uri)
+        with quiet_libraries():
+            return client_class(tracking_uri=address.uri, registry_uri=address.uri)
 
 
 def import_mlflow(address: StoreAddress) -> Any:
@@ -104,36 +100,17 @@ def import_mlflow(address: StoreAddress) -> Any:
             address.shown,
         )
     try:
-        import mlflow
+        with quiet_libraries():
+            import mlflow
     except ImportError as error:
         raise ConfigError(
             "mlflow.enabled is true but mlflow is not installed; "
             "install it or set mlflow.enabled: false."
         ) from error
-    # Its tracebacks of database errors would stand beside our one line.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    # Tracebacks of database errors and of interrupts would stand beside our one line.
+    for name in ("mlflow.store.db.utils", "sqlalchemy.pool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return mlflow
-
-
-@contextlib.contextmanager
-def refusals(address: StoreAddress) -> Iterator[None]:
-    """Turn whatever the store refuses with into one line that names the store."""
-    try:
-        yield
-    except OmninmoError:
-        raise
-    except Exception as error:
-        raise TrackingError(
-            f"MLflow's store {address.shown} must be usable; got: {reason_of(error)}. "
-            f"Check mlflow.tracking_uri and the space and rights there, {_OFF}."
-        ) from error
-
-
-def reason_of(error: BaseException) -> str:
-    """Say in one line, without passwords, what a library complains about."""
-    text = str(getattr(error, "message", None) or error).strip() or type(error).__name__
-    lines = [line for line in text.splitlines() if not line.startswith(("[SQL", "(Background"))]
-    return hide_passwords(" ".join(" ".join(lines).split())).rstrip(".")[:500]
 
 
 def _exclusive(address: StoreAddress) -> contextlib.AbstractContextManager[None]:
@@ -162,7 +139,7 @@ def _check_server(address: StoreAddress) -> None:
     except Exception as error:
         raise TrackingError(
             f"The MLflow server {address.shown} must answer within {HEALTH_TIMEOUT_SEC} seconds; "
-            f"it gave nothing. Start it, correct mlflow.tracking_uri, {_OFF}."
+            f"it gave nothing. Start it, correct mlflow.tracking_uri, {OFF}."
         ) from error
     if answer.status_code in (401, 403):
         raise TrackingError(
@@ -172,7 +149,7 @@ def _check_server(address: StoreAddress) -> None:
     if answer.status_code >= 500:
         raise TrackingError(
             f"The MLflow server {address.shown} must be healthy; got HTTP {answer.status_code}. "
-            f"Look at its log, {_OFF}."
+            f"Look at its log, {OFF}."
         )
 
 

@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, override
 
+from src.v2.tracking.complaints import quiet_libraries, refusals
 from src.v2.tracking.entities import dataset_input, metric_entities, param_entities, tag_entities
+from src.v2.tracking.lifecycle import open_run
 from src.v2.tracking.scoring_model import MODEL_NAME, save_scoring_model
-from src.v2.tracking.store import Store, refusals
+from src.v2.tracking.store import Store
+from src.v2.tracking.uris import without_user
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,7 +49,8 @@ class TrackedRun:
     @property
     def page(self) -> str:
         """Where a browser finds the run: on the tracking server, or once `make mlflow` runs."""
-        server = self.tracking_uri.rstrip("/") if self._store.address.kind == "http" else UI_SERVER
+        address = self._store.address
+        server = without_user(address.uri).rstrip("/") if address.kind == "http" else UI_SERVER
         return f"{server}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
 
     def log_params(self, params: Mapping[str, Any]) -> None:
@@ -142,19 +146,19 @@ class TrackedRun:
     ) -> str:
         """Add a finished run below this one, as a fold of the walk-forward.
 
+        An error in the middle leaves it FAILED, an interrupt KILLED.
+
         Returns
         -------
         str
             The id of the child run.
         """
-        with refusals(self._store.address):
-            above = {"mlflow.parentRunId": self.run_id, **origin_tags()}
-            made = self._client.create_run(self.experiment_id, tags=above, run_name=name)
-            below = TrackedRun(self._store, str(made.info.run_id), keeps_files=False)
-            numbers = {key: [value] for key, value in metrics.items()}
+        above = {"mlflow.parentRunId": self.run_id, **origin_tags()}
+        numbers = {key: [value] for key, value in metrics.items()}
+        with open_run(self._store, name, above) as run_id:
+            below = TrackedRun(self._store, run_id, keeps_files=False)
             below._log(metrics={**numbers, **(curves or {})}, params=params, tags=tags)
-            self._client.set_terminated(below.run_id, "FINISHED")
-        return below.run_id
+        return run_id
 
     def log_model(
         self,
@@ -193,7 +197,7 @@ class TrackedRun:
             return None
         model_id = self._create_model(classes, params or {}, tags or {})
         try:
-            with tempfile.TemporaryDirectory() as scratch:
+            with tempfile.TemporaryDirectory() as scratch, quiet_libraries():
                 folder = Path(scratch, MODEL_NAME)
                 save_scoring_model(
                     booster_file,
@@ -205,7 +209,7 @@ class TrackedRun:
                 )
                 self._publish_model(model_id, folder)
         except BaseException:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception), quiet_libraries():
                 self._client.finalize_logged_model(model_id, "FAILED")
             raise
         return model_id

@@ -2,30 +2,46 @@
 
 The server runs inside this process: one process, which ends when it is interrupted. Of what
 MLflow 3 serves beside the pages, the assistant (it can run shell commands for whoever
-reaches the port), the job runner and the AI gateway are shut.
+reaches the port), the job runner, the AI gateway, webhooks and whatever calls a language
+model are shut.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import sys
-import warnings
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, override
 
-from src.v2.errors import ConfigError, TrackingError
+from src.v2.errors import ConfigError, Interrupted, TrackingError
+from src.v2.tracking.complaints import quiet_libraries, reason_of
 from src.v2.tracking.query import experiment_id
-from src.v2.tracking.store import open_store, reason_of
-from src.v2.tracking.uris import StoreAddress, parse_address
+from src.v2.tracking.store import open_store
+from src.v2.tracking.uris import StoreAddress, parse_address, without_user
 
 if TYPE_CHECKING:
     from src.v2.config import MlflowConfig
 
 HOST = "127.0.0.1"
-SHUT = ("/ajax-api/3.0/mlflow/assistant", "/ajax-api/3.0/jobs", "/gateway")
+SHUT = (
+    "/ajax-api/3.0/mlflow/assistant",
+    "/ajax-api/3.0/mlflow/genai",
+    "/ajax-api/3.0/mlflow/issues",
+    "/ajax-api/3.0/mlflow/scorer",
+    "/ajax-api/3.0/jobs",
+    "/ajax-api/2.0/mlflow/gateway-proxy",
+    "/ajax-api/2.0/mlflow/webhooks",
+    "/api/2.0/mlflow/webhooks",
+    "/gateway",
+)
 """Beginnings of the paths that are answered with 404."""
+
+SHUT_ANYWHERE = "/prompt-optimization"
+"""Part of a path that is answered with 404."""
 
 _BACKLOG = 128
 _Scope = MutableMapping[str, Any]
@@ -37,6 +53,7 @@ _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 def serve_ui(config: MlflowConfig, port: int) -> None:
     """Serve MLflow's pages until interrupted; an absent store is created first.
 
+    Ctrl-C is how one stops a server, so that it ends this in peace; other signals go on up.
     For a tracking server its own address is shown instead.
 
     Raises
@@ -48,15 +65,26 @@ def serve_ui(config: MlflowConfig, port: int) -> None:
     """
     address = parse_address(config.tracking_uri)
     if address.kind == "http":
-        page = _page(address.shown.rstrip("/"), experiment_id(config))
+        page = _page(without_user(address.uri).rstrip("/"), experiment_id(config))
         _say(f"The tracking server shows its runs itself. Open {page}")
         return
     listener = _bind(port)
-    with listener:
+    with listener, _ended_by_the_user():
         _say("Starting MLflow's pages, a few seconds ...")
         store = open_store(config)
         page = _page(f"http://{HOST}:{port}", store.experiment_id)
         _run(_load_application(address), listener, page)
+
+
+@contextlib.contextmanager
+def _ended_by_the_user() -> Iterator[None]:
+    """Take Ctrl-C for the ordinary end; uvicorn raises the signal again once it is down."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        if isinstance(error, Interrupted) and error.exit_code != 128 + signal.SIGINT:
+            raise
+        sys.stderr.write("stopped.\n")
 
 
 def _bind(port: int) -> socket.socket:
@@ -88,8 +116,7 @@ def _load_application(address: StoreAddress) -> _App:
         # MLflow guards its pages only where a server module is loaded before it.
         import uvicorn  # noqa: F401
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_libraries():
             from mlflow.server.fastapi_app import app
     except Exception as error:
         raise TrackingError(
@@ -100,10 +127,11 @@ def _load_application(address: StoreAddress) -> _App:
 
 
 def shut_paths(application: _App) -> _App:
-    """Answer the paths of `SHUT` with 404 before the application sees them."""
+    """Answer the paths of `SHUT`, and `SHUT_ANYWHERE`, before the application sees them."""
 
     async def guarded(scope: _Scope, receive: _Receive, send: _Send) -> None:
-        if str(scope.get("path", "")).startswith(SHUT):
+        path = str(scope.get("path", ""))
+        if path.startswith(SHUT) or SHUT_ANYWHERE in path:
             await _refuse(scope, send)
         else:
             await application(scope, receive, send)
@@ -142,7 +170,8 @@ def _run(application: _App, listener: socket.socket, page: str) -> None:
         access_log=False,
     )
     server = Server(settings)
-    server.run(sockets=[listener])
+    with quiet_libraries():
+        server.run(sockets=[listener])
 
 
 def _page(server: str, experiment: str | None) -> str:

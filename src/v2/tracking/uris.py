@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from src.v2.console import mask_secrets
 from src.v2.errors import ConfigError
 
 StoreKind = Literal["sqlite", "folder", "http", "other"]
@@ -33,8 +34,8 @@ class StoreAddress:
 
     @property
     def shown(self) -> str:
-        """The URI without its password."""
-        return hide_passwords(self.uri)
+        """The URI without user, password and tokens."""
+        return self.uri if self.path else mask_secrets(self.uri)
 
     @property
     def artifact_root(self) -> Path | None:
@@ -53,7 +54,8 @@ def parse_address(uri: str) -> StoreAddress:
     Raises
     ------
     ConfigError
-        When the URI is empty or names a database in memory, which no other command could read.
+        When the URI is empty, names a database in memory, which no other command could read,
+        or has a user or password that cannot be told from the rest.
 
     Examples
     --------
@@ -72,7 +74,8 @@ def parse_address(uri: str) -> StoreAddress:
         name, question, query = tail.partition("?")
         if not name or name == ":memory:":
             raise ConfigError(
-                f"mlflow.tracking_uri must name a file, as sqlite:///mlruns.db; got {uri!r}."
+                "mlflow.tracking_uri must name a file, as sqlite:///mlruns.db; "
+                f"got {mask_secrets(uri)!r}."
             )
         path = Path(name).absolute()
         return StoreAddress(f"{head}:///{path}{question}{query}", "sqlite", path)
@@ -80,18 +83,31 @@ def parse_address(uri: str) -> StoreAddress:
         name = unquote(uri[len("file:") :]) if scheme else uri
         path = Path(re.sub(r"^//(localhost)?(?=/)", "", name)).absolute()
         return StoreAddress(path.as_uri(), "folder", path)
+    _check_user(uri)
     return StoreAddress(uri, "http" if scheme in ("http", "https") else "other", None)
 
 
-def hide_passwords(text: str) -> str:
-    """Replace the password of every URI in a text.
+def _check_user(uri: str) -> None:
+    """Refuse a user or password whose signs would be read as the host or the path."""
+    rest = uri.partition("://")[2]
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if rest.count("@") > 1 or "@" in rest[len(authority) :]:
+        raise ConfigError(
+            "mlflow.tracking_uri may have one @, between the password and the host; this one "
+            "(not shown) has another, or a / ? # before it. "
+            "Write %40 for @, %2F for /, %3F for ? and %23 for #."
+        )
+
+
+def without_user(uri: str) -> str:
+    """Leave user and password out of a URI, for a page to open.
 
     Examples
     --------
-    >>> hide_passwords("http://ann:secret@host:5000 is down")
-    'http://ann:***@host:5000 is down'
+    >>> without_user("http://ann:secret@host:5000")
+    'http://host:5000'
     """
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]+@", r"\1:***@", text)
+    return re.sub(r"://[^@/]*@", "://", uri)
 
 
 def artifact_folder(root: Path, experiment_name: str) -> Path:

@@ -26,11 +26,6 @@ from src.v2.tracking.uris import parse_address
 ROOT = Path(__file__).resolve().parents[4]
 FEATURES = ("momentum_21", "volatility_63", "rank_5")
 CLASSES = {"regression": (), "binary": ("down", "up"), "rating": ("SS", "S", "H", "B", "SB")}
-OF_MLFLOW_ITSELF = (
-    "The ``noload`` loader strategy is deprecated",
-    "Operation with range is deprecated",
-    ".*Any type hint is inferred as AnyType",
-)
 _OBJECTIVES: dict[str, dict[str, Any]] = {
     "regression": {"objective": "reg:squarederror"},
     "binary": {"objective": "binary:logistic"},
@@ -162,12 +157,3 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) ->
         except OSError:
             time.sleep(0.1)
     raise RuntimeError(f"{url} did not answer in {seconds} seconds")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let pass what MLflow itself does with newer libraries than it was written for."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            for message in OF_MLFLOW_ITSELF:
-                item.add_marker(pytest.mark.filterwarnings(f"ignore:{message}"))

@@ -89,4 +89,5 @@ def test_a_bad_question_is_told_in_one_line(
     with pytest.raises(ConfigError, match=r"runs\.filter and runs\.order_by") as caught:
         search_runs(sqlite_store, RunsConfig(**question))
     assert "\n" not in str(caught.value)
+    assert "parentRunId" not in str(caught.value)
     assert "--filter 'metrics.final_r2 > 0.01" in str(caught.value)

@@ -67,6 +67,76 @@ def test_two_processes_make_the_same_new_database_at_once(tmp_path: Path) -> Non
     assert answers == [("1\n", ""), ("1\n", "")]
 
 
+def test_processes_that_overlap_leave_the_database_whole(tmp_path: Path) -> None:
+    script = (
+        "from src.v2.config import MlflowConfig\n"
+        "from src.v2.tracking.query import search_runs\n"
+        "from src.v2.config import RunsConfig\n"
+        "from src.v2.tracking.runs import training_run\n"
+        f"config = MlflowConfig(tracking_uri='sqlite:///{tmp_path}/mlruns.db')\n"
+        "for number in range(4):\n"
+        "    with training_run(config, run_name=f'r{number}') as run:\n"
+        "        for fold in range(5):\n"
+        "            run.child(f'fold_{fold}', metrics={'a': 1.0}, curves={'b': [1.0] * 200})\n"
+        "    search_runs(config, RunsConfig())\n"
+    )
+    processes = []
+    for _ in range(3):
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True
+            )
+        )
+        time.sleep(0.5)
+    assert [process.communicate(timeout=120)[1] for process in processes] == [""] * 3
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlruns.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        counted = connection.execute("SELECT status, count(*) FROM runs GROUP BY status")
+        assert counted.fetchall() == [("FINISHED", 3 * 4 * 6)]
+
+
+def test_the_database_is_opened_by_sqlite_alone(sqlite_store: MlflowConfig) -> None:
+    script = (
+        "import sys\n"
+        "from src.v2.config import MlflowConfig, RunsConfig\n"
+        "from src.v2.tracking.query import search_runs\n"
+        "from src.v2.tracking.runs import training_run\n"
+        f"config = MlflowConfig(tracking_uri={sqlite_store.tracking_uri!r})\n"
+        "opened = []\n"
+        "seen = lambda event, words: opened.append(str(words[0])) if event == 'open' else None\n"
+        "sys.addaudithook(seen)\n"
+        "with training_run(config, run_name='r') as run: run.child('f', metrics={})\n"
+        "search_runs(config, RunsConfig())\n"
+        "print([name for name in opened if 'mlruns.db' in name])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.stdout, answer.stderr) == ("[]\n", "")
+
+
+def test_a_sound_file_is_checked_once(
+    sqlite_store: MlflowConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqlite_file.check_file(tmp_path / "mlruns.db")
+    monkeypatch.setattr(sqlite3, "connect", None)
+    sqlite_file.check_file(tmp_path / "mlruns.db")
+
+
+def test_a_damaged_database_is_named_so(sqlite_store: MlflowConfig, tmp_path: Path) -> None:
+    place = tmp_path / "mlruns.db"
+    content = bytearray(place.read_bytes())
+    content[100:4096] = b"\xff" * 3996
+    place.write_bytes(content)
+    with pytest.raises(TrackingError, match=r"is damaged .* move it aside") as caught:
+        prepare_store(sqlite_store)
+    assert "rights" not in str(caught.value)
+
+
 def test_threads_may_prepare_the_store_at_once(sqlite_store: MlflowConfig) -> None:
     found: list[str] = []
     threads = [
@@ -185,13 +255,20 @@ def test_a_database_that_cannot_be_written_is_told_in_one_line(
         prepare_store(sqlite_store)
 
 
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [
+        ("0123456789ab", "Update mlflow"),
+        ("451aebb31d03", r"`mlflow db upgrade sqlite:////.*/mlruns\.db`"),
+    ],
+)
 def test_a_schema_of_another_mlflow_is_told_in_one_line(
-    sqlite_store: MlflowConfig, tmp_path: Path
+    sqlite_store: MlflowConfig, tmp_path: Path, version: str, remedy: str
 ) -> None:
     with sqlite3.connect(tmp_path / "mlruns.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
+        connection.execute(f"UPDATE alembic_version SET version_num = '{version}'")
     connection.close()
-    with pytest.raises(TrackingError, match="database schema") as caught:
+    with pytest.raises(TrackingError, match=remedy) as caught:
         prepare_store(sqlite_store)
     assert "\n" not in str(caught.value)
 
@@ -205,10 +282,23 @@ def test_a_deleted_experiment_is_named_with_the_way_back(
         prepare_store(sqlite_store)
 
 
+@pytest.mark.parametrize("user", ["ann:sec/ret", "ann:sec@ret", "ann:sec?ret", "ann:sec#ret"])
+def test_a_password_that_hides_the_host_is_refused_unseen(user: str) -> None:
+    with pytest.raises(ConfigError, match="%40 for @") as caught:
+        parse_address(f"http://{user}@host:5000")
+    assert "sec" not in str(caught.value)
+
+
+def test_what_is_shown_has_no_user_and_no_token() -> None:
+    address = parse_address("postgresql://token@host/db?a=1&password=secret")
+    assert address.shown == "postgresql://***@host/db?a=1&password=***"
+    assert parse_address("sqlite:////home/a@b/m.db").shown == "sqlite:////home/a@b/m.db"
+
+
 def test_a_silent_server_fails_fast_and_keeps_the_password() -> None:
     config = MlflowConfig(tracking_uri=f"http://ann:secret@127.0.0.1:{free_port()}")
     start = time.monotonic()
-    with pytest.raises(TrackingError, match=r"http://ann:\*\*\*@127\.0\.0\.1") as caught:
+    with pytest.raises(TrackingError, match=r"http://\*\*\*@127\.0\.0\.1") as caught:
         prepare_store(config)
     assert time.monotonic() - start < 10
     assert "secret" not in str(caught.value)
@@ -244,7 +334,7 @@ def test_relative_paths_become_absolute(tmp_path: Path, uri: str, kind: str, pat
 def test_an_absolute_file_uri_keeps_its_path() -> None:
     assert parse_address("file:///data/mlruns").path == Path("/data/mlruns")
     assert parse_address("file://localhost/data/mlruns").path == Path("/data/mlruns")
-    assert parse_address("postgresql://u:p@h/db").shown == "postgresql://u:***@h/db"
+    assert parse_address("postgresql://u:p@h/db").shown == "postgresql://***@h/db"
 
 
 def test_every_experiment_name_gives_a_folder_below_the_root() -> None:

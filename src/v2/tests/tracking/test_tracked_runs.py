@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,54 @@ def test_the_status_says_how_the_run_ended(
     info = client_of(sqlite_store).get_run(run.run_id).info
     assert info.status == status
     assert info.end_time >= info.start_time
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("bad"), "FAILED"), (Interrupted("SIGINT", 130), "KILLED")]
+)
+def test_a_child_that_breaks_off_is_not_left_running(
+    sqlite_store: MlflowConfig,
+    client_of: ClientOf,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    status: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with pytest.raises((TrackingError, Interrupted)):
+        with training_run(sqlite_store, run_name="r") as run:
+            monkeypatch.setattr(run._client, "log_batch", fail)
+            run.child("fold_1", metrics={"a": 1.0})
+    monkeypatch.undo()
+    found = client_of(sqlite_store).search_runs([run.experiment_id])
+    assert [each.info.status for each in found] == [status] * 2
+
+
+@pytest.mark.parametrize("step", ["create_run", "set_terminated"])
+def test_a_signal_in_a_store_call_leaves_no_run_open(
+    sqlite_store: MlflowConfig,
+    client_of: ClientOf,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    step: str,
+) -> None:
+    client = client_of(sqlite_store)
+    real = getattr(type(client), step)
+
+    def interrupted(*words: Any, **more: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        answer = real(*words, **more)
+        monkeypatch.undo()
+        return answer
+
+    monkeypatch.setattr(type(client), step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        with training_run(sqlite_store, run_name="r"):
+            pass
+    (found,) = client.search_runs(["1"])
+    assert found.info.status == "KILLED"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_trouble_at_the_end_never_hides_the_error(

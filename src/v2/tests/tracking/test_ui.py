@@ -8,14 +8,14 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from src.v2.config import MlflowConfig
-from src.v2.errors import ConfigError
+from src.v2.errors import ConfigError, Interrupted
 from src.v2.tests.tracking.conftest import ROOT, free_port, wait_for
 from src.v2.tracking import ui
 
@@ -38,12 +38,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int
             wait_for(f"http://127.0.0.1:{port}/health", process)
             yield folder, port
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=15) == 130
+            assert process.wait(timeout=15) == 0
         finally:
             process.kill()
             process.wait()
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+    assert (folder / "err").read_text().endswith("stopped.\n")
     assert "Traceback" not in (folder / "err").read_text()
 
 
@@ -70,6 +71,15 @@ def test_the_pages_are_served_and_the_dangerous_paths_are_not(served: tuple[Path
         ("POST", "/ajax-api/3.0/jobs/"),
         ("GET", "/ajax-api/3.0/jobs/1"),
         ("POST", "/gateway/any/mlflow/invocations"),
+        ("POST", "/ajax-api/3.0/mlflow/genai/evaluate/invoke"),
+        ("POST", "/ajax-api/3.0/mlflow/scorer/invoke"),
+        ("GET", "/ajax-api/3.0/mlflow/scorers/list"),
+        ("POST", "/ajax-api/3.0/mlflow/issues/invoke"),
+        ("POST", "/api/3.0/mlflow/prompt-optimization/jobs"),
+        ("POST", "/ajax-api/3.0/mlflow/prompt-optimization/jobs/search"),
+        ("POST", "/ajax-api/2.0/mlflow/gateway-proxy"),
+        ("GET", "/api/2.0/mlflow/webhooks"),
+        ("POST", "/ajax-api/2.0/mlflow/webhooks/1/test"),
     ):
         data = b"{}" if method != "GET" else None
         assert status(port, path, method=method, data=data) == 404, path
@@ -101,6 +111,28 @@ def test_a_tracking_server_shows_its_own_address(
 ) -> None:
     ui.serve_ui(http_store, 5000)
     assert f"Open {http_store.tracking_uri}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [Interrupted("SIGINT", 130), KeyboardInterrupt()])
+def test_ctrl_c_is_a_calm_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
+) -> None:
+    monkeypatch.setattr(ui, "open_store", raiser(error))
+    ui.serve_ui(MlflowConfig(), free_port())
+    assert capsys.readouterr().err == "stopped.\n"
+
+
+def test_other_signals_keep_their_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui, "open_store", raiser(Interrupted("SIGTERM", 143)))
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        ui.serve_ui(MlflowConfig(), free_port())
+
+
+def raiser(error: BaseException) -> Callable[[object], None]:
+    def fail(_: object) -> None:
+        raise error
+
+    return fail
 
 
 def test_a_web_socket_on_a_shut_path_is_closed() -> None:
