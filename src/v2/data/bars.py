@@ -19,8 +19,15 @@ from collections.abc import Collection
 
 import polars as pl
 
-from src.v2.data.columns import NUMBERS, PRICES, SCHEMA, UNREADABLE, read_types
-from src.v2.data.losses import NO_BAR, Cleaned, check_losses
+from src.v2.data.columns import NUMBERS, PRICES, SCHEMA, UNREADABLE, UNREADABLE_CELL, read_types
+from src.v2.data.losses import (
+    NO_BAR,
+    TOO_SHORT,
+    Cleaned,
+    check_losses,
+    first_unreadable,
+    shown_ticker,
+)
 from src.v2.errors import DataError
 from src.v2.records import Drop
 
@@ -28,6 +35,7 @@ ROUNDING = 1e-3
 """Largest share by which a price may lie outside low to high and be called rounding."""
 EQUAL_CLOSES = 10
 """More equal closes in a row than this are reported."""
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 _OLDEST = dt.date(1900, 1, 1)
 
 
@@ -104,27 +112,29 @@ def clean_rows(typed: pl.DataFrame, min_history: int, calendar: str | None = Non
         raise DataError(f"Bars need the columns date, ticker and close; {missing[0]} is not there.")
     bars, bad = _split(typed, calendar)
     dropped = [bad.select(pl.col("ticker").fill_null(""), reason="rule")]
-    bars = _sorted(bars.drop(UNREADABLE, strict=False))
+    bars = _sorted(bars.drop(UNREADABLE, UNREADABLE_CELL, strict=False))
     bars, duplicates = _without_duplicates(bars)
     dropped.append(duplicates)
     bars, repaired = _widen_ranges(bars)
     counts = pl.concat(dropped).group_by("ticker", "reason").len()
     drops = [
-        Drop(ticker, reason, rows, whole_ticker=False)
+        Drop(shown_ticker(ticker), reason, rows, whole_ticker=False)
         for ticker, reason, rows in counts.iter_rows()
     ]
     history = dict(bars.group_by("ticker").len().iter_rows())
     named = {name for name in typed.get_column("ticker").unique() if name}
     short = [name for name, rows in history.items() if rows < min_history]
-    why = f"fewer than {min_history} bars (data.min_history)"
+    why = f"fewer than {min_history} {TOO_SHORT}"
     drops += [Drop(name, why, history[name], whole_ticker=True) for name in short]
-    drops += [Drop(name, NO_BAR, 0, whole_ticker=True) for name in named - set(history)]
+    without = named - set(history)
+    drops += [Drop(shown_ticker(name), NO_BAR, 0, whole_ticker=True) for name in without]
     if short:
         bars = bars.filter(~pl.col("ticker").is_in(short))
     optional = [name for name in NUMBERS if name in bars.columns and bars.height]
     empty = [name for name in optional if bars.get_column(name).null_count() == bars.height]
     drops.sort(key=lambda drop: (drop.ticker, drop.whole_ticker, drop.reason))
-    return Cleaned(bars.drop(empty), tuple(drops), typed.height, len(named), repaired)
+    text = first_unreadable(typed)
+    return Cleaned(bars.drop(empty), tuple(drops), typed.height, len(named), repaired, text)
 
 
 def find_equal_closes(bars: pl.DataFrame, longer_than: int = EQUAL_CLOSES) -> pl.DataFrame:
@@ -170,11 +180,13 @@ def bars_fingerprint(bars: pl.DataFrame) -> str:
 def _rules(bars: pl.DataFrame, calendar: str | None) -> list[tuple[str, pl.Expr]]:
     """List each rule's text with the expression that is true where it is broken."""
     there = [name for name in PRICES if name in bars.columns]
-    own = [name for name in bars.columns if name not in SCHEMA and name != UNREADABLE]
+    known = (*SCHEMA, UNREADABLE, UNREADABLE_CELL)
+    own = [name for name in bars.columns if name not in known]
     volume = [name for name in ("volume",) if name in bars.columns]
     rules = [
         ("date is missing", pl.col("date").is_null()),
         ("ticker is empty", pl.col("ticker").fill_null("") == ""),
+        ("ticker holds a control character", pl.col("ticker").str.contains(_CONTROL)),
         ("close is missing", pl.col("close").is_null()),
     ]
     rules += [(f"{name} is infinite", pl.col(name).is_infinite()) for name in there + volume + own]

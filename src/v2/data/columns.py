@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
+from src.v2.data.numbers import read_numbers
+
 PRICES = ("open", "high", "low", "close")
 NUMBERS = (*PRICES, "volume")
 SCHEMA = pl.Schema({"date": pl.Date, "ticker": pl.String} | dict.fromkeys(NUMBERS, pl.Float64))
@@ -18,16 +20,19 @@ SCHEMA = pl.Schema({"date": pl.Date, "ticker": pl.String} | dict.fromkeys(NUMBER
 UNREADABLE = "unreadable"
 """Column that `read_types` adds: the first rule that a row's text breaks, else null."""
 
+UNREADABLE_CELL = "unreadable cell"
+"""Column that `read_types` adds beside it: that rule with the text itself."""
+
 ADJUSTED = "adjusted close"
 """A second close that a file may have: adjusted, while its other prices are not."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
-    "date": ("date", "datetime", "timestamp", "time", "day"),
+    "date": ("date", "datetime", "timestamp", "time", "day", "datum"),
     "ticker": ("ticker", "symbol", "code"),
     "open": ("open",),
     "high": ("high",),
     "low": ("low",),
-    "close": ("close", "price", "last"),
+    "close": ("close", "price", "last", "schluss", "schlusskurs"),
     ADJUSTED: (
         *("adj close", "adj_close", "adjclose", "adjusted close", "adjusted_close"),
         *("adjusted", "adj. close", "close_adj", "closeadj"),
@@ -100,12 +105,19 @@ def read_types(raw: pl.DataFrame, own_columns: Collection[str] = ()) -> pl.DataF
     -------
     polars.DataFrame
         | date | ticker | open | high | low | close | volume | own columns |, as far as
-        there, and | unreadable | where a text is no number or no date. NaN is null.
-        A ticker is without blanks around it. A time is its date in its own time zone.
+        there, and | unreadable | unreadable cell | where a text is no number or no date.
+        NaN is null. A ticker is without blanks around it. A time is its date in its own
+        time zone.
+
+    Raises
+    ------
+    DataError
+        When the commas of a column, other than volume, may be decimal marks or not.
     """
     own = [name for name in own_columns if name in raw.columns and name not in SCHEMA]
     columns: list[pl.Series] = []
-    marks: list[pl.Series] = []
+    rules: list[pl.Series] = []
+    texts: list[pl.Series] = []
     for name in [name for name in SCHEMA if name in raw.columns] + own:
         cells = raw.get_column(name)
         if name == "date":
@@ -113,46 +125,30 @@ def read_types(raw: pl.DataFrame, own_columns: Collection[str] = ()) -> pl.DataF
         elif name == "ticker":
             read = cells.cast(pl.String, strict=False).str.strip_chars()
         else:
-            read = read_numbers(cells)
+            read = read_numbers(cells, thousands=name == "volume")
         columns.append(read)
         if name != "ticker" and read.null_count() > cells.null_count():
             lost = read.is_null() & ~_is_missing(cells)
             if lost.any():
                 rule = f"{name} is no {'date' if name == 'date' else 'number'}"
-                marks.append(lost.alias(rule))
+                marks = pl.DataFrame([lost.alias("lost"), _as_text(cells).alias("cell")])
+                marked = marks.select(
+                    rule=pl.when("lost").then(pl.lit(rule)),
+                    text=pl.when("lost").then(pl.format("{}: '{}'", pl.lit(rule), "cell")),
+                )
+                rules.append(marked.get_column("rule").alias(rule))
+                texts.append(marked.get_column("text").alias(rule))
     typed = pl.DataFrame(columns)
-    if UNREADABLE in raw.columns:
-        return typed.with_columns(raw.get_column(UNREADABLE))
-    if marks:
-        rules = [pl.when(mark.name).then(pl.lit(mark.name)) for mark in marks]
-        typed = typed.with_columns(pl.DataFrame(marks).select(pl.coalesce(rules).alias(UNREADABLE)))
+    given = [name for name in (UNREADABLE, UNREADABLE_CELL) if name in raw.columns]
+    if given:
+        return typed.with_columns(raw.select(given))
+    if rules:
+        first = {UNREADABLE: rules, UNREADABLE_CELL: texts}
+        typed = typed.with_columns(
+            pl.DataFrame(found).select(pl.coalesce(pl.all())).to_series().alias(name)
+            for name, found in first.items()
+        )
     return typed
-
-
-def read_numbers(cells: pl.Series) -> pl.Series:
-    """Read cells as Float64; NaN and whatever is no number are null.
-
-    A comma is read as a separator of thousands, and only where it can be one.
-
-    Examples
-    --------
-    >>> read_numbers(pl.Series(["1,234.5", " 7 ", "n/a", "seven"])).to_list()
-    [1234.5, 7.0, None, None]
-    """
-    if cells.dtype == pl.Float64:
-        return cells.fill_nan(None)
-    if cells.dtype in (pl.Categorical, pl.Enum):
-        cells = cells.cast(pl.String)
-    if cells.dtype == pl.String:
-        text = cells.str.strip_chars()
-        if cells.str.contains(",", literal=True).any():
-            thousands = text.str.contains(r"^-?\d{1,3}(,\d{3})+(\.\d+)?$")
-            plain = text.str.replace_all(",", "", literal=True)
-            text = plain.zip_with(thousands.fill_null(False), text)
-        return text.cast(pl.Float64, strict=False).fill_nan(None)
-    if cells.dtype.is_numeric() or cells.dtype == pl.Null:
-        return cells.cast(pl.Float64).fill_nan(None)
-    return pl.Series(cells.name, [None] * len(cells), dtype=pl.Float64)
 
 
 def read_dates(cells: pl.Series) -> pl.Series:
@@ -207,6 +203,14 @@ def _number_dates(cells: pl.Series) -> pl.Series:
     if unit is None:
         return pl.Series(cells.name, [None] * len(cells), dtype=pl.Date)
     return (whole * unit).cast(pl.Datetime("ns")).dt.date()
+
+
+def _as_text(cells: pl.Series) -> pl.Series:
+    """Write cells as text, null where their type has none."""
+    try:
+        return cells.cast(pl.String, strict=False)
+    except pl.exceptions.PolarsError:
+        return pl.Series([None] * len(cells), dtype=pl.String)
 
 
 def _is_missing(cells: pl.Series) -> pl.Series:

@@ -23,6 +23,7 @@ from src.v2.records import Drop
 
 _PARQUET = (".parquet", ".pq")
 _CSV = (".csv", ".csv.gz", ".tsv")
+_PARQUET_MARK = b"PAR1"
 _DATE_SHARE = 0.9
 """An unnamed column is one of dates when at least this share of it can be read so."""
 _NAMES_SHOWN = 12
@@ -97,6 +98,8 @@ def read_file(path: Path, own_columns: Collection[str] = ()) -> tuple[pl.DataFra
         When the file cannot be read, or has no column of dates or closes.
     """
     table = _read_table(path)
+    if not table.height:
+        raise DataError(f"{path} holds no rows.")
     names = match_names(table.columns, own_columns)
     if "date" not in names:
         names["date"] = _date_index(table, path)
@@ -104,13 +107,16 @@ def read_file(path: Path, own_columns: Collection[str] = ()) -> tuple[pl.DataFra
         if _is_wide(table, names, own_columns):
             return _from_wide(table, names["date"]), ["closes were read from a column a ticker"]
         raise DataError(
-            f"Bars need a column close; {path} has {_shown(table.columns)}. Rename its closes."
+            f"Bars need a column close; {path} has {_shown(table.columns)}. Rename one to close."
         )
     own = [name for name in own_columns if name in table.columns]
     raw = table.select(*(pl.col(theirs).alias(ours) for ours, theirs in names.items()), pl.col(own))
     if "ticker" not in names:
         raw = raw.with_columns(ticker=pl.lit(_stem(path)))
-    typed = read_types(raw, (*own, ADJUSTED))
+    try:
+        typed = read_types(raw, (*own, ADJUSTED))
+    except DataError as error:
+        raise DataError(f"{path} cannot be used. {error}") from error
     if ADJUSTED not in names:
         return typed, []
     return _adjust(typed, names[ADJUSTED])
@@ -160,7 +166,7 @@ def _date_index(table: pl.DataFrame, path: Path) -> str:
         if 1 - read_dates(cells).null_count() / len(cells) >= _DATE_SHARE:
             return name
     raise DataError(
-        f"Bars need a column date; {path} has {_shown(table.columns)}. Rename its dates."
+        f"Bars need a column date; {path} has {_shown(table.columns)}. Rename one to date."
     )
 
 
@@ -169,14 +175,28 @@ def _read_table(path: Path) -> pl.DataFrame:
     name = path.name.lower()
     try:
         if name.endswith(_PARQUET):
-            return pl.read_parquet(path)
+            return pl.read_parquet(path, glob=False)
         if name.endswith(_CSV):
-            return _read_csv(path)
+            with path.open("rb") as file:
+                misnamed = file.read(len(_PARQUET_MARK)) == _PARQUET_MARK
+            return pl.read_parquet(path, glob=False) if misnamed else _read_csv(path)
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        detail = " ".join(str(error).split())[:200]
-        raise DataError(f"{path} cannot be read ({detail}). Check the file.") from error
+        raise DataError(f"{path} cannot be read ({_detail(error)}). Check the file.") from error
     known = ", ".join(_PARQUET + _CSV)
     raise DataError(f"data.path must be a folder or end in {known}; got {path.name}.")
+
+
+def _detail(error: Exception) -> str:
+    """Say in one line why a file cannot be read, without advice to programmers."""
+    text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    if "truncate_ragged_lines" in text:
+        return "its lines have different numbers of cells"
+    if isinstance(error, pl.exceptions.ComputeError) and "could not parse" in text:
+        return "its cells do not fit their columns"
+    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    return " ".join(first.split())[:200]
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
@@ -186,13 +206,16 @@ def _read_csv(path: Path) -> pl.DataFrame:
     separator = max(",;\t|", key=head[0].count)
     # Where a semicolon separates, a comma often stands for the point.
     comma = separator == ";" and any(re.search(r"(^|;)-?\d+,\d+(;|$)", line) for line in head)
-    header = pl.read_csv(path, separator=separator, n_rows=0, infer_schema=False).columns
+    header = pl.read_csv(
+        path, separator=separator, n_rows=0, infer_schema=False, glob=False
+    ).columns
     names = match_names(header)
     text = {names[ours] for ours in ("date", "ticker") if ours in names} | set(index_names(header))
     return pl.read_csv(
         path,
         separator=separator,
         decimal_comma=comma,
+        glob=False,
         infer_schema_length=None,
         schema_overrides={name: pl.String for name in header if name in text},
     )

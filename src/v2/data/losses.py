@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from src.v2.data.columns import UNREADABLE_CELL
 from src.v2.errors import DataError
 from src.v2.records import Drop
 
 NO_BAR = "no usable bar"
+TOO_SHORT = "bars (data.min_history)"
+"""End of the reason of a ticker with too little history."""
 _SHOWN = 3
+_LETTERS_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Cleaned:
         Tickers before the checks.
     repaired
         Rows whose high or low was moved by no more than rounding.
+    unreadable
+        One cell that could not be read, with what is wrong; "" without one.
     """
 
     bars: pl.DataFrame
@@ -38,6 +44,7 @@ class Cleaned:
     rows: int
     tickers: int
     repaired: int
+    unreadable: str = ""
 
 
 def check_losses(cleaned: Cleaned, limit: float, failed: Collection[Drop] = ()) -> None:
@@ -66,9 +73,11 @@ def check_losses(cleaned: Cleaned, limit: float, failed: Collection[Drop] = ()) 
         )
         rows = list_reasons(partial, by_rows=True)
         parts = [f"tickers: {why}"] * bool(why) + [f"rows: {rows}"] * bool(rows)
+        parts += [f"for example {cleaned.unreadable}"] * bool(cleaned.unreadable)
+        short = any(drop.reason.endswith(TOO_SHORT) for drop in whole)
         raise DataError(
             f"No ticker of {tickers} can be used ({'; '.join(parts) or 'there are no bars'}). "
-            "Check the source, or lower data.min_history."
+            f"Check the source{', or lower data.min_history' if short else ''}."
         )
     lost = sum(drop.rows for drop in cleaned.drops)
     for what, share, why in (
@@ -80,6 +89,33 @@ def check_losses(cleaned: Cleaned, limit: float, failed: Collection[Drop] = ()) 
                 f"data.max_dropped_share lets {limit:.1%} of the {what} be dropped; "
                 f"{share:.1%} were ({why}). Repair the source, or raise the setting."
             )
+
+
+def shown_ticker(ticker: str) -> str:
+    """Name a ticker that was left out, also one that has no name or cannot be printed."""
+    return printable(ticker) or "(empty)"
+
+
+def first_unreadable(typed: pl.DataFrame) -> str:
+    """Give one cell that could not be read, fit to be shown; "" without one."""
+    if UNREADABLE_CELL not in typed.columns:
+        return ""
+    texts = typed.get_column(UNREADABLE_CELL).drop_nulls()
+    return printable(texts[0])[:_LETTERS_SHOWN] if len(texts) else ""
+
+
+def printable(text: str) -> str:
+    r"""Escape what would act on a terminal.
+
+    Examples
+    --------
+    >>> printable("A\x1b[2J")
+    'A\\x1b[2J'
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def list_reasons(drops: Iterable[Drop], *, by_rows: bool, named: bool = False) -> str:

@@ -30,8 +30,8 @@ class Binned:
         Rows used.
     span, blocks
         Sessions until a label is known, and blocks of that length in the rows.
-    cloud
-        Array (2, rows): the forecast and the actual of each row.
+    mean
+        Mean actual of all rows.
     """
 
     forecast: Array
@@ -42,7 +42,7 @@ class Binned:
     rows: int
     span: int
     blocks: int
-    cloud: Array
+    mean: float
 
 
 def bin_by_forecast(
@@ -96,7 +96,7 @@ def bin_by_forecast(
         rows=len(x),
         span=span,
         blocks=len(np.unique(block)),
-        cloud=np.stack([x, y]),
+        mean=float(y.mean()),
     )
 
 

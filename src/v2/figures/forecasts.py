@@ -1,4 +1,4 @@
-"""Forecasts against what happened, and how the fit went."""
+"""Forecasts against what happened."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from src.v2.figures.style import (
     quiet_axes,
     shorten,
 )
-from src.v2.records import LearningCurve
 
 if TYPE_CHECKING:
     import polars as pl
@@ -135,8 +134,7 @@ def forecast_against_actual(
     note = (
         f"{binned.rows:,} out-of-sample rows of the walk-forward in {len(binned.forecast)} equal "
         f"groups. Bar: 95% interval over {binned.blocks} blocks of {binned.span} sessions, since "
-        "overlapping horizons repeat each other. Shade: where the single rows lie, cut at the "
-        "upper and lower edge."
+        "overlapping horizons repeat each other."
     )
     figure = framed_figure(
         7.6, 4.4, "Do higher forecasts come before higher returns?", answer, note
@@ -146,24 +144,17 @@ def forecast_against_actual(
 
 
 def _draw_binned(axes: Axes, binned: Binned) -> None:
-    """Draw the groups over the cloud of rows and the line of equality."""
-    from matplotlib.colors import LinearSegmentedColormap
+    """Draw the groups over the line of equality."""
     from matplotlib.ticker import PercentFormatter
 
     x, y = binned.forecast * 100, binned.actual * 100
     error = np.nan_to_num(binned.error) * 100
     low, high = _range(x)
     bottom, top = _range(np.concatenate([y - error, y + error, x]))
-    cloud_x, cloud_y = binned.cloud[0] * 100, binned.cloud[1] * 100
-    shade = LinearSegmentedColormap.from_list("rows", [PAPER, "#DADDDF"])
-    axes.hexbin(
-        cloud_x, cloud_y, gridsize=(20, 10), extent=(low, high, bottom, top), cmap=shade,
-        linewidths=0.1, zorder=0,
-    )  # fmt: skip
     axes.axhline(0, color=QUIET, lw=0.6)
     ends = np.array([max(low, bottom), min(high, top)])
     axes.plot(ends, ends, color=VERMILION, lw=1.2, ls=(0, (5, 3)), label="forecast = return")
-    mean = float(binned.cloud[1].mean()) * 100
+    mean = binned.mean * 100
     axes.axhline(mean, color=INK, lw=0.8, ls=":", label=f"mean of all rows, {number(mean, '.1f')}%")
     axes.errorbar(
         x, y, yerr=error, fmt="o", ms=6, color=BLUE, ecolor=BLUE, elinewidth=1.4, capsize=3,
@@ -183,50 +174,3 @@ def _range(values: Array) -> tuple[float, float]:
     low, high = float(np.min(values)), float(np.max(values))
     air = 0.08 * (high - low) or 0.5
     return low - air, high + air
-
-
-@look()
-def learning_curve(curve: LearningCurve, rounds: int) -> Figure:
-    """Draw the loss by boosting round and the rounds that were kept.
-
-    Parameters
-    ----------
-    curve
-        Loss on the rows fitted and on the later rows that stop the fit.
-    rounds
-        Rounds of the final model.
-    """
-    train, held = np.array(curve.train_loss), np.array(curve.val_loss)
-    note = (
-        "Rows held back: the purged tail of each training window, mean over folds. They choose "
-        "the rounds and are no out-of-sample score."
-    )
-    figure = framed_figure(
-        7.6, 3.6, "Did boosting stop in time?", _curve_answer(held, rounds), note
-    )
-    axes = figure.add_subplot()
-    for loss, color, name in ((train, BLUE, "rows fitted"), (held, VERMILION, "rows held back")):
-        if len(loss):
-            axes.plot(np.arange(1, len(loss) + 1), loss, color=color, lw=1.8, label=name)
-    if len(held):
-        best = int(np.argmin(held))
-        axes.plot(best + 1, held[best], "o", color=VERMILION, ms=6, markeredgecolor=PAPER)
-    axes.axvline(rounds, color=INK, lw=0.9, ls=(0, (4, 3)), label=f"final model, {rounds} rounds")
-    axes.set_xlim(0, max(len(train), len(held), rounds) * 1.02 + 1)
-    axes.grid(axis="y")
-    axes.set_xlabel("Boosting round")
-    axes.set_ylabel("Loss")
-    axes.legend(loc="best")
-    return figure
-
-
-def _curve_answer(held: Array, rounds: int) -> str:
-    """Say where the loss on the rows held back is lowest, and by how much."""
-    if not len(held):
-        return f"No rows were held back; the final model has {rounds} rounds."
-    best = int(np.argmin(held))
-    gain = (held[0] - held[best]) / abs(held[0]) if held[0] else 0.0
-    return (
-        f"The loss on rows held back is lowest after {best + 1} of {len(held)} rounds, "
-        f"{gain:.1%} below that of the first; the final model has {rounds}."
-    )

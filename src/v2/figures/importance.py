@@ -52,7 +52,7 @@ def feature_importance(
         f"total gain; {shorten(ranked[0])} alone holds {percent(importance[ranked[0]])}."
     )
     note = (
-        f"Bar: mean share of gain over {len(folds)} folds. Dot: one fold. "
+        f"Bar: mean share of gain over {len(folds)} folds, each counting the same. Dot: one fold. "
         "Importance says what the trees split on. It is no proof that a feature is useful: "
         "trees also split on noise."
     )

@@ -19,6 +19,8 @@ from src.v2.records import Mode, ShapSample
 
 SEED = 0
 """Seed of the jitter of points; it changes no number."""
+SHOWN = 20
+"""Features with a row in the summary, and candidates for the colour of a dependence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from src.v2.figures.forecasts import confusion_matrix, forecast_against_actual, learning_curve
+from src.v2.figures.forecasts import confusion_matrix, forecast_against_actual
 from src.v2.figures.importance import feature_importance
+from src.v2.figures.learning import learning_curve, loss_name
 from src.v2.figures.shap_base import features_by_shap, shap_unit
-from src.v2.figures.shap_plots import shap_dependence, shap_summary
+from src.v2.figures.shap_dependence import shap_dependence
+from src.v2.figures.shap_plots import shap_summary
 from src.v2.figures.style import safe_file_name, save_png
 from src.v2.records import TrainingResult
 
@@ -100,7 +102,9 @@ def training_figures(
         figures["forecast_against_actual.png"] = lambda: forecast_against_actual(rows)
     curve = result.curve
     if curve is not None:
-        figures["learning_curve.png"] = lambda: learning_curve(curve, result.rounds)
+        figures["learning_curve.png"] = lambda: learning_curve(
+            curve, result.rounds, loss_name(result.mode, result.classes)
+        )
     return figures
 
 

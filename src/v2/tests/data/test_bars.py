@@ -67,7 +67,7 @@ def test_a_bad_value_costs_its_row(cells: dict[str, Any], rule: str) -> None:
     raw = spoiled(**cells)
     assert find_bad_rows(read_types(raw))["rule"].to_list() == [rule]
     bars, drops = clean_bars(raw, min_history=2, max_dropped_share=0.5)
-    name = (cells.get("ticker", "A") or "").strip()
+    name = (cells.get("ticker", "A") or "").strip() or "(empty)"
     assert drops == (Drop(name, rule, 1, whole_ticker=False),)
     assert bars.height == 4
 
@@ -178,6 +178,32 @@ def test_no_usable_ticker_is_one_clear_error() -> None:
         clean_bars(raw, 252, 1.0)
     with pytest.raises(DataError, match=r"No ticker of 0 can be used \(there are no bars\)"):
         clean_bars(raw.clear(), 252, 1.0)
+
+
+def test_no_usable_ticker_shows_a_cell_that_cannot_be_read() -> None:
+    raw = bars_of({"A": 3}).with_columns(close=pl.lit("49,84417,1\x1b[2J"))
+    text = (
+        r"^No ticker of 1 can be used \(rows: 3 x close is no number; "
+        r"for example close is no number: '49,84417,1\\x1b\[2J'\). Check the source.$"
+    )
+    with pytest.raises(DataError, match=text):
+        clean_bars(raw, 2, 1.0)
+
+
+@pytest.mark.parametrize("ticker", ["A\x1b[2J", "A\x00", "A\tB", "A\x7f", "A\x85B"])
+def test_control_characters_in_a_ticker_cost_its_rows(ticker: str) -> None:
+    raw = pl.concat([bars_of({"A": 5}), bars_of({ticker: 2})])
+    bars, drops = clean_bars(raw, 2, 0.5)
+    assert bars["ticker"].unique().to_list() == ["A"]
+    reasons = [(drop.reason, drop.rows) for drop in drops]
+    assert reasons == [("ticker holds a control character", 2), ("no usable bar", 0)]
+    assert all(drop.ticker.isprintable() for drop in drops)
+
+
+def test_commas_that_may_be_either_mark_are_refused() -> None:
+    raw = bars_of({"A": 3}).with_columns(close=pl.lit("50,109"))
+    with pytest.raises(DataError, match=r"column close is ambiguous: '50,109' may be 50.109 or"):
+        clean_bars(raw, 2, 0.5)
 
 
 def test_too_many_losses_are_an_error() -> None:

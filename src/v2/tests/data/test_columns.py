@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.v2.data.columns import match_names, read_dates, read_numbers, read_types
+from src.v2.data.columns import match_names, read_dates, read_types
+from src.v2.data.numbers import read_numbers
+from src.v2.errors import DataError
 
 DAY = dt.date(2020, 3, 14)
 NOON = dt.datetime(2020, 3, 14, 12, 30)
@@ -74,6 +76,38 @@ def test_numbers_of_any_type_are_read(dtype: Any) -> None:
     assert read.dtype == pl.Float64 and read.to_list() == [1.0, 2.0, None]
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["50,109", "49,25"], [50.109, 49.25]),
+        (["50,109", "49", "-0,125", "n/a"], [50.109, 49.0, -0.125, None]),
+        (["1.234,56", "50,109", "1.234"], [1234.56, 50.109, 1234.0]),
+        (["1.234.567", "1,5"], [1234567.0, 1.5]),
+        (["1,234.5", "1,234", "999"], [1234.5, 1234.0, 999.0]),
+        (["1,234", "12.5"], [1234.0, 12.5]),
+        (["1,234,567", "1,234"], [1234567.0, 1234.0]),
+        (["0,123", "1,234"], [0.123, 1.234]),
+        # Cells that contradict each other: the mark of most counts, and nothing is guessed.
+        (["50.1", "50.2", "50,109", "49,25"], [50.1, 50.2, None, None]),
+        (["50,1", "50,2", "50,109", "49.25"], [50.1, 50.2, None, None]),
+        (["1.2.3", "1,,5", "1,234,56"], [None, None, None]),
+    ],
+)
+def test_one_decimal_mark_counts_for_a_column(
+    cells: list[str], expected: list[float | None]
+) -> None:
+    assert read_numbers(pl.Series("close", cells), thousands=False).to_list() == expected
+
+
+@pytest.mark.parametrize("name", ["open", "high", "low", "close"])
+def test_a_price_that_may_be_read_two_ways_is_refused(name: str) -> None:
+    raw = pl.DataFrame({name: ["50,109", "49"]})
+    text = rf"^The column {name} is ambiguous: '50,109' may be 50.109 or 50109. Write decimals"
+    with pytest.raises(DataError, match=text):
+        read_types(raw)
+    assert read_types(pl.DataFrame({"volume": ["50,109", "49"]}))["volume"].sum() == 50158.0
+
+
 def test_names_in_any_case() -> None:
     names = ["Date", "SYMBOL", "Open", "HIGH", "low", "Close*", "Adj. Close", "Vol"]
     assert match_names(names) == {
@@ -89,6 +123,8 @@ def test_names_in_any_case() -> None:
         "date": "date",
         "close": "Close",
     }
+    assert match_names(["Datum", "Schluss"]) == {"date": "Datum", "close": "Schluss"}
+    assert match_names(["Datum", "Schlusskurs"])["close"] == "Schlusskurs"
     assert match_names(["close", "volume"], own_columns=("volume",)) == {"close": "close"}
 
 
@@ -98,6 +134,8 @@ def test_unreadable_text_is_marked_and_missing_text_is_not() -> None:
     assert typed["close"].to_list() == [1.0, None, None, None]
     marks = ["volume is no number", "close is no number", None, None]
     assert typed["unreadable"].to_list() == marks
+    shown = ["volume is no number: 'y'", "close is no number: 'x'", None, None]
+    assert typed["unreadable cell"].to_list() == shown
     assert read_types(typed).equals(typed)
 
 
@@ -105,3 +143,9 @@ def test_categories_and_blanks_around_tickers() -> None:
     raw = pl.DataFrame({"ticker": ["A ", " B"], "close": ["1", "2"]}).cast(pl.Categorical)
     typed = read_types(raw)
     assert typed.rows() == [("A", 1.0), ("B", 2.0)]
+
+
+@pytest.mark.parametrize("cells", [[[1.0], [2.0]], [b"\xff1", b"2"], [{"a": 1}, {"a": 2}]])
+def test_cells_of_odd_types_are_marked(cells: list[Any]) -> None:
+    typed = read_types(pl.DataFrame({"close": cells}))
+    assert typed["unreadable"].to_list() == ["close is no number"] * 2

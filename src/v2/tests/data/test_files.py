@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,6 +197,15 @@ def test_a_file_of_a_folder_that_fails_is_a_failed_ticker(tmp_path: Path) -> Non
             "date,cloze\n2020-01-02,1\n",
             r"need a column close; .*a.csv has 'date', 'cloze'",
         ),
+        ("a.csv", "date,close\n", r"^\S*a.csv holds no rows.$"),
+        ("a.csv", "Jour,close\nx,1\n", r"a.csv has 'Jour', 'close'. Rename one to date.$"),
+        ("a.csv", "Datum,Prix\nx,1\n", r"a.csv has 'Datum', 'Prix'. Rename one to close.$"),
+        (
+            "a.csv",
+            'date,close\n2020-01-02,"50,109"\n',
+            r"^\S*a.csv cannot be used. The column close is ambiguous: '50,109' .* with a point.$",
+        ),
+        ("a.csv", "Dear all,\nsee, below, please\n1\n", r"lines have different numbers of cells"),
         ("a.csv", ",close\n0,1\n1,2\n", r"need a column date; .* has '', 'close'"),
         ("a.csv", "date,high,x,y\n2020-01-02,1,2,3\n", "need a column close"),
         ("a.csv", "date,sector,x\n2020-01-02,tech,3\n", "need a column close"),
@@ -210,6 +220,38 @@ def test_errors_name_the_file_and_the_remedy(
     with pytest.raises(DataError, match=message) as caught:
         read_files(path)
     assert "\n" not in str(caught.value)
+    assert not re.search("truncate_ragged|Consider|infer_schema|ignore_errors", str(caught.value))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "csv.gz"])
+@pytest.mark.parametrize("name", ["[A]", "A*", "A?"])
+def test_paths_are_no_patterns(tmp_path: Path, kind: str, name: str) -> None:
+    folder = tmp_path / "mine [2020]"
+    folder.mkdir()
+    for number, stem in enumerate((name, "A", "AB")):
+        frame = ONE.with_columns(close=pl.lit(float(number + 1)))
+        path = folder / f"{stem}.{kind}"
+        if kind == "csv.gz":
+            path.write_bytes(gzip.compress(frame.write_csv().encode()))
+        else:
+            SAVE[kind](frame, path)
+    bars, _ = read_file(folder / f"{name}.{kind}")
+    assert bars["close"].to_list() == [1.0] * 3 and set(bars["ticker"]) == {name}
+    assert read_files(folder).bars.height == 9
+
+
+def test_a_parquet_file_may_be_named_csv(tmp_path: Path) -> None:
+    assert same(read_file(save_parquet(LONG, tmp_path / "bars.csv"))[0], LONG)
+
+
+def test_quoted_decimal_commas(tmp_path: Path) -> None:
+    path = tmp_path / "A.csv"
+    rows = ['02.01.2020,"50,109","1,000"', '03.01.2020,"49,25","2,500"', '06.01.2020,"48",""']
+    path.write_text("Datum,Schlusskurs,Volume\n" + "\n".join(rows) + "\n")
+    bars, _ = read_file(path)
+    assert bars["date"].to_list() == DAYS
+    assert bars["close"].to_list() == [50.109, 49.25, 48.0]
+    assert bars["volume"].to_list() == [1000.0, 2500.0, None]
 
 
 def test_binary_text_is_one_clear_error(tmp_path: Path) -> None:

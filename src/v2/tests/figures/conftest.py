@@ -125,6 +125,7 @@ def make_result(
         features=FeatureReport(names, families, {}, {}, {}),
         train_stride=5,
         panel_rows=1,
+        stretched_rows=0,
         training_rows=1,
         folds=folds,
         predictions=make_predictions(rng, classes, days),

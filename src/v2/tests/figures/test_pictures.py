@@ -14,10 +14,12 @@ from matplotlib.figure import Figure
 
 from src.v2.errors import NotEnoughData
 from src.v2.figures.binned import bin_by_forecast, half_width
-from src.v2.figures.forecasts import confusion_matrix, forecast_against_actual, learning_curve
+from src.v2.figures.forecasts import confusion_matrix, forecast_against_actual
 from src.v2.figures.importance import feature_importance
+from src.v2.figures.learning import learning_curve, loss_name
 from src.v2.figures.shap_base import Unit, features_by_shap, shap_unit
-from src.v2.figures.shap_plots import shap_dependence, shap_summary
+from src.v2.figures.shap_dependence import shap_dependence
+from src.v2.figures.shap_plots import shap_summary
 from src.v2.figures.style import percent, save_png
 from src.v2.records import LearningCurve, TrainingResult
 
@@ -53,7 +55,7 @@ def test_importance_shows_the_shares_in_order(result_of: Maker) -> None:
     said = texts(figure)
     assert "Which features do the trees use most?" in said
     assert f"top 5 of 40 features hold {percent(sum(shares[:5]))} of" in said
-    assert "8 folds" in said
+    assert "8 folds, each counting the same" in said
     assert "no proof that a feature is useful" in said
     dots = points(axes.collections[0])[:, 0]
     name = first.split()[0]
@@ -109,6 +111,38 @@ def test_dependence_draws_every_row_once(result_of: Maker) -> None:
     assert axes.get_xlabel() == feature
     assert axes.get_ylabel() == "SHAP value (points)"
     assert f"{percent(float(np.isnan(value).mean()))} of the rows miss the feature" in texts(figure)
+
+
+@pytest.mark.parametrize("kind", ["rank", "binary", "far apart", "continuous", "tail"])
+def test_dependence_axis_and_bars_stay_with_the_data(kind: str, result_of: Maker) -> None:
+    shap = result_of(count=6, rows=500, missing=0.1).shap
+    rng = np.random.default_rng(3)
+    shap.features[:, 0] = {
+        "rank": rng.integers(1, 21, 500) / 20,
+        "binary": rng.integers(0, 2, 500),
+        "far apart": 100 * rng.integers(0, 3, 500),
+        "continuous": rng.normal(size=500),
+        "tail": np.exp(3 * rng.normal(size=500)),
+    }[kind]
+    figure = shap_dependence(shap, shap.feature_names[0])
+    axes: Any = figure.axes[0]
+    value = shap.features[:, 0].astype(float)
+    low, high = axes.get_xlim()
+    span = np.ptp(value)
+    assert low >= value.min() - 0.14 * span and high <= value.max() + 0.14 * span
+    bars = axes.patches
+    slack = 1e-9 * span
+    assert all(low <= bar.get_x() + slack for bar in bars)
+    assert all(bar.get_x() + bar.get_width() <= high + slack for bar in bars)
+    assert max(bar.get_height() for bar in bars) < 0.2
+    heights = np.array([bar.get_height() for bar in bars])
+    if kind in ("continuous", "tail"):
+        assert len(bars) == 50
+        return
+    counts = np.unique(value, return_counts=True)[1]
+    np.testing.assert_allclose(heights / heights.sum(), counts / counts.sum())
+    drawn = np.ma.concatenate([points(dots)[:, 0] for dots in axes.collections])
+    assert drawn.min() >= low and drawn.max() <= high
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0])
@@ -201,6 +235,17 @@ def test_learning_curve_names_the_best_round(tmp_path: Path) -> None:
     bare = learning_curve(LearningCurve((1.0, 0.9), ()), 2)
     assert "No rows were held back" in texts(bare)
     save_png(bare, tmp_path / "bare.png")
+
+
+def test_learning_curve_names_the_loss_and_explains_a_higher_training_loss() -> None:
+    assert loss_name("regression", ()) == "RMSE of the label"
+    assert loss_name("classification", ("down", "up")) == "Log loss"
+    assert loss_name("classification", ("a", "b", "c")) == "Log loss over 3 classes"
+    above = learning_curve(LearningCurve((1.0, 0.9), (0.8, 0.7)), 2, "RMSE")
+    assert above.axes[0].get_ylabel() == "RMSE"
+    assert "quieter dates are easier" in texts(above)
+    below = learning_curve(LearningCurve((1.0, 0.9), (1.1, 1.0)), 2, "RMSE")
+    assert "quieter dates" not in texts(below)
 
 
 def test_a_failed_write_leaves_no_file(result_of: Maker, tmp_path: Path) -> None:
