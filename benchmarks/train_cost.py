@@ -71,10 +71,10 @@ def _train(config: Any, scratch: Path) -> tuple[dict[str, float], float, list[An
     stages = Stages()
     with stages.stage("bars"):
         bars, market, coverage = load_bars(config.data)
-    prepared = pipeline.prepare_panel(bars, market, config, stages)
+    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages)
     with training_run(config.mlflow, run_name="benchmark") as run:
         trained = pipeline.train_model(
-            prepared, coverage, config, stages, lambda first, last: 1, no_progress
+            prepared, config, stages, lambda first, last: None, no_progress
         )
         with stages.stage("MLflow run"):
             folder = save_model(trained.model, trained.card, scratch / "model")

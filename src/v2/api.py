@@ -6,6 +6,7 @@ notebook is the notebook's to count.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from src.v2.config import FeaturesConfig
+from src.v2.config import FeaturesConfig, module_hashes
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 from src.v2.data.bars import bars_fingerprint, clean_bars
-from src.v2.errors import DataError, ModelError
+from src.v2.errors import ConfigError, DataError, ModelError
 from src.v2.explain.shap_values import explain_rows
 from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
@@ -29,13 +30,20 @@ from src.v2.modeling.model_file import MODEL_NAME, read_card
 from src.v2.modeling.shown_return import add_shown_return
 from src.v2.modeling.walk_forward import probability_column
 from src.v2.pipeline import Trained, prepare_panel, train_model
-from src.v2.records import Coverage
+from src.v2.records import Coverage, Drop
 
 if TYPE_CHECKING:
     import pandas as pd
     import shap
 
     Frame = pl.DataFrame | pd.DataFrame
+
+
+FRAME_SETTINGS = {"min_history", "max_dropped_share"}
+"""Settings of the section data that mean something for a frame."""
+
+MARKET_NOTE = "market features read the market given"
+LEAST_UNIVERSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +57,21 @@ class Forecast:
         regression, or | rating | p_<class> ... | for classification; best first.
     absent
         Reason by ticker of the model's universe that could not be forecast.
+    in_sample
+        Whether the model was fitted on rows of this date or later ones: it then knows what
+        followed, and the rows are no forecast.
     """
 
     rows: pl.DataFrame
     absent: Mapping[str, str]
+    in_sample: bool
 
 
-def train(bars: Frame, settings: Mapping[str, Any] | None = None) -> Trained:
+def train(
+    bars: Frame,
+    settings: Mapping[str, Any] | None = None,
+    market: pl.DataFrame | None = None,
+) -> Trained:
     """Train on a data frame.
 
     Parameters
@@ -64,6 +80,9 @@ def train(bars: Frame, settings: Mapping[str, Any] | None = None) -> Trained:
         | date | ticker | close | and, where known, | open | high | low | volume |.
     settings
         Settings by section, as in ``{"label": {"forward_days": 60}}``; the rest are defaults.
+        Where bars come from is not among them: the frame is the universe.
+    market
+        | date | close | of the market; absent: the equal-weight mean of the universe.
 
     Returns
     -------
@@ -75,27 +94,42 @@ def train(bars: Frame, settings: Mapping[str, Any] | None = None) -> Trained:
     OmninmoError
         As the train command does.
     """
-    config = load_config((), environ={}, overlay=dict(settings or {}))
+    config = load_config((), environ={}, overlay=dict(settings or {}), files=False)
+    ignored = set(dict(settings or {}).get("data", {})) - FRAME_SETTINGS
+    if ignored:
+        raise ConfigError(
+            f"api.train takes its bars from the frame; data.{min(ignored)} would do nothing. "
+            "Filter the frame instead."
+        )
     cleaned, drops = clean_bars(
-        as_polars(bars), config.data.min_history, config.data.max_dropped_share
-    )
-    dates = cleaned["date"]
-    tickers = tuple(cleaned["ticker"].unique().sort().to_list())
-    first, last = dates.min(), dates.max()
-    coverage = Coverage(
-        "a data frame",
-        "frame",
-        tickers,
-        drops,
-        cleaned.height,
-        dates.n_unique(),
-        first,  # type: ignore[arg-type]
-        last,  # type: ignore[arg-type]
-        bars_fingerprint(cleaned),
+        as_polars(bars),
+        config.data.min_history,
+        config.data.max_dropped_share,
+        own_columns=tuple(config.features.columns),
     )
     stages = Stages()
-    prepared = prepare_panel(cleaned, None, config, stages)
-    return train_model(prepared, coverage, config, stages, lambda first, last: 1, no_progress)
+    coverage = _frame_coverage(cleaned, drops, market)
+    prepared = prepare_panel(cleaned, market, coverage, config, stages)
+    return train_model(prepared, config, stages, lambda first, last: None, no_progress)
+
+
+def _frame_coverage(
+    bars: pl.DataFrame, drops: tuple[Drop, ...], market: pl.DataFrame | None
+) -> Coverage:
+    first, last = bars["date"].min(), bars["date"].max()
+    assert isinstance(first, dt.date) and isinstance(last, dt.date)
+    return Coverage(
+        source="a data frame",
+        dataset_name="frame",
+        tickers=tuple(bars["ticker"].unique().sort().to_list()),
+        drops=drops,
+        rows=bars.height,
+        sessions=bars["date"].n_unique(),
+        first=first,
+        last=last,
+        fingerprint=bars_fingerprint(bars),
+        notes=() if market is None else (MARKET_NOTE,),
+    )
 
 
 def predict(
@@ -115,7 +149,8 @@ def predict(
     Raises
     ------
     ModelError
-        When the bars cannot make a feature that the model needs.
+        When the bars cannot make a feature that the model needs, hold less than half of its
+        universe, or come without the market that it was trained with.
     """
     table, absent = _decision_rows(as_polars(bars), card, market)
     matrix = table.select(card.features).to_numpy(order="c").astype(np.float32)
@@ -137,10 +172,13 @@ def predict(
         rows = add_shown_return(scored, card.target, card.rank_map)
         rows = rows.rename({"prediction": "predicted_return"}).drop("expanding_mean")
     rows = rows.sort(["score", "ticker"], descending=[True, False])
-    return Forecast(rows.with_row_index("rank", offset=1), absent)
+    in_sample = rows["date"][0] <= dt.date.fromisoformat(card.train_last) if rows.height else False
+    return Forecast(rows.with_row_index("rank", offset=1), absent, in_sample)
 
 
-def explain(bars: Frame, model: FittedModel, card: ModelCard) -> shap.Explanation:
+def explain(
+    bars: Frame, model: FittedModel, card: ModelCard, market: pl.DataFrame | None = None
+) -> shap.Explanation:
     """Explain the forecasts of the last date of the bars, for the plots of ``shap``.
 
     Raises
@@ -150,7 +188,7 @@ def explain(bars: Frame, model: FittedModel, card: ModelCard) -> shap.Explanatio
     """
     import shap
 
-    table, _ = _decision_rows(as_polars(bars), card, None)
+    table, _ = _decision_rows(as_polars(bars), card, market)
     matrix = table.select(card.features).to_numpy(order="c").astype(np.float32)
     values, base = explain_rows(model.booster, matrix, card.features, model.rounds)
     single = values.shape[1] == 1
@@ -189,11 +227,34 @@ def as_polars(frame: Frame) -> pl.DataFrame:
     raise DataError(f"bars must be a Polars or pandas frame; got {type(frame).__name__}.")
 
 
+def _check_modules(features: FeaturesConfig, card: ModelCard) -> None:
+    """Refuse own features that are not those that the model was trained with."""
+    found = module_hashes(features.modules)
+    for path in features.modules:
+        if path not in found or found[path] != card.module_hashes.get(path):
+            raise ModelError(
+                f"The model was trained with own features from {path}, which is missing or has "
+                "changed since. Bring the file back, or train again."
+            )
+
+
 def _decision_rows(
     bars: pl.DataFrame, card: ModelCard, market: pl.DataFrame | None
 ) -> tuple[pl.DataFrame, dict[str, str]]:
     """Features of the last date, one row a ticker, and the tickers that have none."""
-    features = active_features(FeaturesConfig(**card.feature_settings))
+    features_config = FeaturesConfig(**card.feature_settings)
+    _check_modules(features_config, card)
+    if card.with_market and market is None:
+        raise ModelError("The model was trained with a market; give its bars as market.")
+    bars, _ = clean_bars(bars, 2, 1.0, own_columns=tuple(features_config.columns))
+    bars = bars.filter(pl.col("ticker").is_in(list(card.tickers)))
+    there = bars["ticker"].n_unique()
+    if there < LEAST_UNIVERSE * len(card.tickers):
+        raise ModelError(
+            f"The bars hold {there} of the model's {len(card.tickers)} tickers; ranks and the "
+            "market need at least half. Give the bars of its universe, or train again."
+        )
+    features = active_features(features_config)
     computed = compute_features(bars, features, market)
     lacking = [name for name in card.features if name not in computed.frame.columns]
     if lacking:

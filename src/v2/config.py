@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import re
+import string
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,13 +29,13 @@ SMALL_UNIVERSE = 20
 
 
 def _as_names(value: Any) -> Any:
-    """Split ``"A,B C"`` or a JSON list into names; other types pass through."""
+    """Split ``"A,B"`` or a JSON list into names; other types pass through."""
     if not isinstance(value, str):
         return value
     text = value.strip()
     if text.startswith("["):
         return json.loads(text)
-    return [name for name in re.split(r"[,\s]+", text) if name]
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _as_numbers(value: Any) -> Any:
@@ -59,7 +60,7 @@ Numbers = Annotated[tuple[float, ...], BeforeValidator(_as_numbers)]
 class Section(BaseModel):
     """A part of the tree: frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class YahooConfig(Section):
@@ -101,7 +102,9 @@ class DataConfig(Section):
     start: dt.date | None = Field(None, description="first date; wins over period")
     end: dt.date | None = Field(None, description="last date, included")
     calendar: Literal["XNYS"] | None = Field(None, description="exchange that dates are checked by")
-    min_history: int = Field(252, ge=2, description="bars that a ticker needs to be used")
+    min_history: int = Field(
+        2, ge=2, description="bars that a ticker needs; its rows start after features.min_history"
+    )
     max_dropped_share: float = Field(
         0.5, ge=0, le=1, description="a run stops when a larger share of tickers or rows is dropped"
     )
@@ -153,6 +156,14 @@ class LabelConfig(Section):
         (-0.10, -0.05, 0.05, 0.10), description="four rising forward returns between five ratings"
     )
 
+    @model_validator(mode="after")
+    def _classes_have_their_mode(self) -> LabelConfig:
+        if self.mode == "regression" and self.classes != "binary":
+            raise ValueError(
+                f"classes {self.classes} needs label.mode classification; got regression"
+            )
+        return self
+
     @field_validator("rating_thresholds")
     @classmethod
     def _four_rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
@@ -182,11 +193,17 @@ class ValidationConfig(Section):
         0.2, ge=0.05, le=0.5, description="last share of sessions, kept out of every fit and choice"
     )
     train_stride: int | None = Field(
-        None, ge=1, description="train on every k-th session; empty: forward_days / 6"
+        None, ge=1, description="train on every k-th session; empty: about forward_days / 6"
     )
     half_life_sessions: float | None = Field(
         None, gt=0, description="age at which a row weighs half; empty: no decay"
     )
+
+    @model_validator(mode="after")
+    def _window_is_used(self) -> ValidationConfig:
+        if self.max_train_sessions is not None and self.scheme != "rolling":
+            raise ValueError("max_train_sessions needs scheme rolling; got expanding")
+        return self
 
 
 class ModelConfig(Section):
@@ -210,7 +227,7 @@ class ModelConfig(Section):
     reg_lambda: float = Field(1.0, ge=0)
     reg_alpha: float = Field(0.0, ge=0)
     gamma: float = Field(0.0, ge=0)
-    max_bin: int = Field(256, ge=2)
+    max_bin: int = Field(256, ge=2, le=65_536)
     rate_drop: float = Field(0.0, ge=0, lt=1, description="share of trees dropped each round")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where trees are grown")
     threads: int | None = Field(None, ge=1, description="empty: all cores")
@@ -240,9 +257,11 @@ class MlflowConfig(Section):
     def _known_fields(cls, value: str) -> str:
         fields = ("model_type", "mode", "forward_days", "dataset_name", "run_timestamp", "env")
         try:
-            value.format(**dict.fromkeys(fields, ""))
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise ValueError(f"must be a template of {', '.join(fields)}") from error
+            parts = list(string.Formatter().parse(value))
+        except ValueError:
+            parts = [("", "?", "", None)]
+        if any(name is not None and (name not in fields or form) for _, name, form, _ in parts):
+            raise ValueError(f"must be a template of {', '.join(fields)} in braces")
         return value
 
 
@@ -317,11 +336,25 @@ class Config(BaseSettings):
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits of everything that decides a run's numbers."""
-        deciding = ("seed", "data", "features", "label", "validation", "model")
-        tree = {name: getattr(self, name).model_dump(mode="json") for name in deciding[1:]}
-        text = json.dumps({"seed": self.seed, **tree}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        """12 hex digits of everything that decides a run's numbers, own features included."""
+        tree: dict[str, Any] = {"seed": self.seed}
+        for name in ("data", "features", "label", "validation", "model"):
+            tree[name] = getattr(self, name).model_dump(mode="json")
+        for name in ("path", "yahoo"):
+            del tree["data"][name]
+        del tree["model"]["threads"]
+        tree["features"]["modules"] = list(module_hashes(self.features.modules).values())
+        return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def module_hashes(paths: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of each file of own features that exists, by its path."""
+    files = {path: Path(path) for path in paths}
+    return {
+        path: hashlib.sha256(file.read_bytes()).hexdigest()
+        for path, file in files.items()
+        if file.is_file()
+    }
 
 
 def setting_paths(model: type[BaseModel], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

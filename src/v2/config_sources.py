@@ -11,6 +11,7 @@ import argparse
 import difflib
 import os
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,6 +28,8 @@ from pydantic_settings import (
 
 from src.v2.config import ENV_PREFIX, Config, setting_paths
 from src.v2.errors import ConfigError
+
+LONGEST_SHOWN = 80
 
 SHORT_FLAGS: Mapping[str, str] = {
     "label.mode": "mode",
@@ -95,6 +98,8 @@ def load_config(
     about: str = "",
     environ: Mapping[str, str] | None = None,
     overlay: Mapping[str, Any] | None = None,
+    *,
+    files: bool = True,
 ) -> Config:
     """Put the configuration together for one command.
 
@@ -110,6 +115,8 @@ def load_config(
         Read instead of the process's environment variables.
     overlay
         Settings that win over the files, and give way to variables and flags.
+    files
+        Whether ``config.yaml`` and a variation are read.
 
     Raises
     ------
@@ -119,7 +126,7 @@ def load_config(
     words = _long_flags(normalise_argv(argv), short_flags)
     variables = dict(os.environ if environ is None else environ)
     _refuse_unknown_variables(variables)
-    layers = [*_file_layers(words, variables), dict(overlay or {})]
+    layers = [*(_file_layers(words, variables) if files else ()), dict(overlay or {})]
 
     class CommandConfig(Config):
         """The tree, read from this command's own sources."""
@@ -201,12 +208,18 @@ def _file_layers(words: Sequence[str], environ: Mapping[str, str]) -> list[dict[
     tree = _read_yaml(path, must_exist=named["config"] is not None)
     profiles = tree.pop("profiles", None) or {}
     profile = named["env"] or tree.get("env") or "dev"
-    if not isinstance(profiles, dict) or (named["env"] and named["env"] not in profiles):
-        known = ", ".join(profiles) if isinstance(profiles, dict) else ""
+    if not isinstance(profiles, dict):
+        raise ConfigError(f"{path}: profiles must hold settings by name; got {_short(profiles)}.")
+    if not isinstance(profile, str) or (named["env"] and named["env"] not in profiles):
+        known = ", ".join(map(str, profiles))
         raise ConfigError(
-            f"--env must name a profile of {path} ({known or 'it has none'}); got {profile!r}."
+            f"--env must name a profile of {path} ({known or 'it has none'}); "
+            f"got {_short(profile)}."
         )
-    layers = [tree, profiles.get(profile) or {}]
+    chosen = profiles.get(profile) or {}
+    if not isinstance(chosen, dict):
+        raise ConfigError(f"{path}: profiles.{profile} must hold settings; got {_short(chosen)}.")
+    layers = [tree, chosen]
     if named["variation"]:
         layers.append(_read_yaml(Path(named["variation"]), must_exist=True))
     return layers
@@ -222,12 +235,18 @@ def _read_yaml(path: Path, *, must_exist: bool) -> dict[str, Any]:
         return {}
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        detail = " ".join(str(error).split())
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
+        detail = " ".join(str(error).split())[:200]
         raise ConfigError(f"{path} must be YAML; got: {detail}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} must hold settings by name; got a {type(tree).__name__}.")
+    if not isinstance(tree, dict) or not all(isinstance(name, str) for name in tree):
+        raise ConfigError(f"{path} must hold settings by name; got {_short(tree)}.")
     return tree
+
+
+def _short(value: object) -> str:
+    """Show a value in at most 80 characters."""
+    shown = reprlib.repr(value)
+    return shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + " …"
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
@@ -253,10 +272,10 @@ def _one_line(error: ValidationError | SettingsError, short_flags: Mapping[str, 
             parts.append(f"{name} is no setting." + (f" Did you mean {near[0]}?" if near else ""))
         elif detail["type"] == "value_error":
             rule = str(detail["ctx"]["error"]).rstrip(".")
-            parts.append(f"{name} {rule}; got {detail['input']!r}." if name else f"{rule}.")
+            parts.append(f"{name} {rule}; got {_short(detail['input'])}." if name else f"{rule}.")
         else:
             rule = detail["msg"].replace("Input should be", "must be").rstrip(".")
-            parts.append(f"{name} {rule}; got {detail['input']!r}.")
+            parts.append(f"{name} {rule}; got {_short(detail['input'])}.")
     return " ".join(parts) + " See config.yaml or --help."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,7 +20,8 @@ from src.v2.errors import Interrupted, OmninmoError
 log = logging.getLogger("src.v2")
 
 LOG_NAME = "train.log"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a command in good order, with exit codes 130, 143 and 129."""
 
 
 def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
@@ -31,13 +33,21 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | N
     # Threads of XGBoost that wait by spinning take a core each from whatever else runs: a
     # fit on a busy machine took 10 times as long. Read when the library is first loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     received: list[Interrupted] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         received.append(Interrupted(signal.Signals(number).name, 128 + number))
-        raise received[-1]
+        if len(received) == 1:
+            raise received[0]
 
-    previous = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    previous = {
+        number: signal.signal(number, interrupt)
+        for number in SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         code = command(sys.argv[1:] if argv is None else argv)
     except BaseException as error:
@@ -57,7 +67,7 @@ def _exit_code(error: BaseException) -> int:
         show_error(_with_notes(error))
         return error.exit_code
     if isinstance(error, Interrupted):
-        show_error(f"{error}; nothing half-written is left behind.")
+        show_error(f"{_with_notes(error)}; what was not finished is removed.")
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         # The reader is gone; a second complaint when Python flushes its streams helps nobody.
@@ -79,7 +89,9 @@ def signals_deferred() -> Iterator[None]:
         return
     held: list[int] = []
     previous = {
-        number: signal.signal(number, lambda number, _: held.append(number)) for number in SIGNALS
+        number: signal.signal(number, lambda number, _: held.append(number))
+        for number in SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield
@@ -92,12 +104,42 @@ def signals_deferred() -> Iterator[None]:
 
 def show_error(text: str) -> None:
     """Show one line on stderr."""
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
+    print(f"error: {printable(mask_secrets(text))}", file=sys.stderr)  # noqa: T201
+
+
+def printable(text: str) -> str:
+    r"""Put a text on one line and leave out what would steer a terminal.
+
+    Examples
+    --------
+    >>> printable("two\nlines \x1b[31mred")
+    'two lines [31mred'
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", " ".join(text.split()))
 
 
 def show_note(text: str) -> None:
     """Show one line on stderr that is no error."""
-    print(f"note: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
+    print(f"note: {printable(mask_secrets(text))}", file=sys.stderr)  # noqa: T201
+
+
+def mask_secrets(text: str) -> str:
+    """Replace user names, passwords and tokens of addresses in a text.
+
+    Examples
+    --------
+    >>> mask_secrets("http://ann:secret@host:5000/a?token=x&b=1")
+    'http://***@host:5000/a?token=***&b=1'
+    """
+    text = re.sub(r"(://)[^\s'\"]+@", r"\1***@", text)
+    return re.sub(r"(?i)([?&](?:password|passwd|token|secret|api_key)=)[^&\s'\"]+", r"\1***", text)
+
+
+class _MaskingFormatter(logging.Formatter):
+    """Writes records, tracebacks included, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask_secrets(super().format(record))
 
 
 class RunLog:
@@ -131,7 +173,7 @@ def log_to(folder: Path) -> Iterator[RunLog]:
             "Name another folder with --paths.logs-dir."
         ) from error
     handlers: tuple[logging.Handler, ...] = (file, logging.StreamHandler(run_log.stream))
-    form = logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
+    form = _MaskingFormatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
     for handler in handlers:
         handler.setFormatter(form)
         log.addHandler(handler)
@@ -151,21 +193,35 @@ def log_to(folder: Path) -> Iterator[RunLog]:
 
 
 class Stages:
-    """Wall seconds by stage of a run, in order."""
+    """Wall seconds by stage of a run, in order.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    live
+        Show the running stage on a terminal's last line, and wipe it when the stage ends.
+    """
+
+    def __init__(self, *, live: bool = False) -> None:
         self.seconds: dict[str, float] = {}
+        self._live = live and sys.stderr.isatty()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage; a name used twice adds up."""
         start = time.perf_counter()
+        self._show(f"{name} …")
         try:
             yield
         finally:
+            self._show("")
             spent = time.perf_counter() - start
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
             log.info("%s took %.2f s", name, spent)
+
+    def _show(self, text: str) -> None:
+        if self._live:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
 
 
 Track = Callable[[Iterable[object], str, int], Iterable[object]]

@@ -18,6 +18,10 @@ class ConfigError(OmninmoError):
     exit_code = 2
 
 
+class PathTaken(ConfigError):
+    """A path that must be new exists, possibly since a moment ago."""
+
+
 class DataError(OmninmoError):
     """The bars given cannot be used."""
 

@@ -5,6 +5,7 @@ No file is read or written here; the commands and `src.v2.api` do that.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ import polars as pl
 
 from src.v2.config import Config
 from src.v2.console import Stages, Track
+from src.v2.errors import ConfigError
 from src.v2.evaluation.folds import feature_stability, mean_curve, mean_importance
 from src.v2.evaluation.scores import score_block, score_holdout, score_walk_forward
 from src.v2.explain.folds import explain_folds
-from src.v2.features.compute import compute_features
-from src.v2.features.families import active_features
+from src.v2.features.causality import features_that_look_ahead
+from src.v2.features.compute import compute_features, usable_features
+from src.v2.features.families import active_features, load_own_features
 from src.v2.features.registry import Feature
 from src.v2.modeling.folds import Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
@@ -37,6 +40,7 @@ from src.v2.modeling.walk_forward import (
 )
 from src.v2.records import (
     Coverage,
+    Drop,
     FeatureReport,
     FoldResult,
     HoldoutResult,
@@ -54,6 +58,12 @@ class Prepared:
     features: FeatureReport
     stretched: int
     """Rows without a label because a halt stretched it too far."""
+    coverage: Coverage
+    """As loaded, but for tickers without a row of their own."""
+    with_market: bool
+    """Whether market features read the market's own bars."""
+    universe: tuple[str, ...]
+    """Every ticker of the bars: those without a row still make the market's mean and ranks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +75,17 @@ class Trained:
     card: ModelCard
 
 
-OpenHoldout = Callable[[dt.date, dt.date], int]
-"""Writes the opening of a holdout (first and last date) down and gives its number."""
+OpenHoldout = Callable[[dt.date, dt.date], int | None]
+"""Writes the opening of a holdout (first and last date) down and gives the count so far;
+None where nobody counts."""
 
 
 def prepare_panel(
-    bars: pl.DataFrame, market: pl.DataFrame | None, config: Config, stages: Stages
+    bars: pl.DataFrame,
+    market: pl.DataFrame | None,
+    coverage: Coverage,
+    config: Config,
+    stages: Stages,
 ) -> Prepared:
     """Compute features and labels, and lay the folds.
 
@@ -80,6 +95,8 @@ def prepare_panel(
         Checked bars of the universe: | date | ticker | close | and, where known, more |.
     market
         | date | close | of the market, or None.
+    coverage
+        What the bars are.
 
     Raises
     ------
@@ -88,21 +105,28 @@ def prepare_panel(
     NotEnoughData
         When the bars are too few for the folds.
     """
-    plan = plan_label(config.label, bars["ticker"].n_unique())
     sessions = bars["date"].unique().sort().to_list()
     schedule = schedule_folds(sessions, config.validation, config.label.span)
+    # What is listed later may not decide how earlier rows are labelled.
+    start = sessions[schedule.folds[0].test_start]
+    listed = bars.filter(pl.col("date") < start)["ticker"].n_unique()
+    plan = plan_label(config.label, listed)
     features = active_features(config.features)
+    _refuse_look_ahead(bars, load_own_features(config.features.modules), market)
     with stages.stage("features"):
         table = compute_features(bars, features, market)
     report = describe_features(features, table.frame.columns, table.left_out, table.infinite)
     with stages.stage("panel"):
         panel, stretched = build_panel(bars, table.frame, plan, config.features.min_history)
-    return Prepared(panel, schedule, plan, report, stretched)
+    universe = tuple(bars["ticker"].unique().sort().to_list())
+    coverage = _without_rows(coverage, panel, bars, config.features.min_history)
+    return Prepared(
+        panel, schedule, plan, report, stretched, coverage, market is not None, universe
+    )
 
 
 def train_model(
     prepared: Prepared,
-    coverage: Coverage,
     config: Config,
     stages: Stages,
     open_holdout: OpenHoldout,
@@ -118,6 +142,7 @@ def train_model(
         Shows progress over the folds.
     """
     panel, schedule, plan = prepared.panel, prepared.schedule, prepared.plan
+    coverage = prepared.coverage
     trainer = make_trainer(panel, plan, config.model, config.validation, config.seed)
     with stages.stage("walk-forward"):
         steps = walk_forward(trainer, schedule)
@@ -132,13 +157,12 @@ def train_model(
             _fold_result(fit, table, panel, plan) for fit, table in zip(fits, tables, strict=True)
         )
         walked = pl.concat(tables)
-        priors = np.mean([fit.prior for fit in fits], axis=0).tolist() if plan.classes else []
-        metrics = score_walk_forward(walked, [fold.metrics for fold in folds], plan, priors)
+        metrics = score_walk_forward(walked, folds, plan)
     rounds = int(np.median([fold.rounds for fold in folds]))
     with stages.stage("holdout"):
         holdout, held = _score_holdout(trainer, schedule, rounds, rank_map, open_holdout)
     with stages.stage("final fit"):
-        window = trainer.labelled()
+        window = trainer.newest_window(schedule)
         model = trainer.fit(window, rounds)
     with stages.stage("SHAP values"):
         sample = explain_folds(fits, plan, config.explain.shap_rows, config.seed)
@@ -162,6 +186,7 @@ def train_model(
         features=prepared.features,
         train_stride=train_stride(config.validation, config.label.forward_days),
         panel_rows=len(panel.session),
+        stretched_rows=prepared.stretched,
         training_rows=len(window.session),
         folds=folds,
         predictions=pl.concat([walked, held]),
@@ -174,7 +199,40 @@ def train_model(
         shap=sample,
         stages=stages.seconds,
     )
-    return Trained(result, model, make_card(result, window, config, plan, rank_map))
+    return Trained(result, model, _card(prepared, result, window, config, rank_map))
+
+
+def _refuse_look_ahead(
+    bars: pl.DataFrame, own: Sequence[Feature], market: pl.DataFrame | None
+) -> None:
+    """Refuse own features that read later bars; those of the families are proven by tests."""
+    usable, _ = usable_features(bars, [feature for feature in own if not feature.needs])
+    guilty = features_that_look_ahead(bars, usable, market) if usable else []
+    if guilty:
+        raise ConfigError(
+            f"The own feature {guilty[0]!r} looks ahead: its past values change when later bars "
+            "are cut away. Use only the rows up to the decision, as with shift(1), never shift(-1)."
+        )
+
+
+def _without_rows(
+    coverage: Coverage, panel: Panel, bars: pl.DataFrame, min_history: int
+) -> Coverage:
+    """Count the tickers whose bars are too few for a row of their own as skipped.
+
+    They stay in the market's mean and the ranks, where they stood on their dates: leaving
+    them out because they ended early would tell the past about the future.
+    """
+    there = set(panel.keys["ticker"].unique())
+    counts = bars.group_by("ticker").len().sort("ticker")
+    reason = f"too little history: rows start after {min_history} bars (features.min_history)"
+    short = [
+        Drop(ticker, reason, rows, whole_ticker=True)
+        for ticker, rows in counts.iter_rows()
+        if ticker not in there
+    ]
+    kept = tuple(name for name in coverage.tickers if name in there)
+    return dataclasses.replace(coverage, tickers=kept, drops=(*coverage.drops, *short))
 
 
 def shown_tables(
@@ -229,7 +287,7 @@ def _score_holdout(
 ) -> tuple[HoldoutResult, pl.DataFrame]:
     """Fit on development rows only, and score the holdout."""
     plan, panel = trainer.plan, trainer.panel
-    window = trainer.known_by(schedule.holdout_start)
+    window = trainer.window(schedule.holdout)
     model = trainer.fit(window, rounds)
     held = panel.between(schedule.holdout_start, schedule.sessions)
     held = held.take(held.label_end >= 0)
@@ -272,3 +330,22 @@ def _counts(
         "training_samples": float(training_samples),
         "feature_count": float(len(prepared.features.names)),
     }
+
+
+def _card(
+    prepared: Prepared,
+    result: TrainingResult,
+    window: Panel,
+    config: Config,
+    rank_map: RankMap | None,
+) -> ModelCard:
+    return make_card(
+        result,
+        prepared.universe,
+        prepared.panel,
+        window,
+        config,
+        prepared.plan,
+        rank_map,
+        with_market=prepared.with_market,
+    )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from src.v2.config import Config
 from src.v2.config_sources import load_config
-from src.v2.console import log_to, run_command, show_note
-from src.v2.errors import DataError
+from src.v2.console import log_to, printable, run_command, show_note
+from src.v2.errors import DataError, ModelError
+from src.v2.summary_text import sessions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,7 +32,7 @@ ABOUT = """\
 Rank the latest date of a model's universe, by the newest model unless --model names one.
 
   python -m src.v2.predict --format csv > ranking.csv
-  python -m src.v2.predict --tickers AAPL MSFT --as-of 2022-06-30
+  python -m src.v2.predict --tickers AAPL MSFT --format json
 
 Source, tickers and calendar are those the model was trained on, unless flags say otherwise.
 """
@@ -53,17 +54,35 @@ def _command(argv: Sequence[str]) -> int:
         path = first.predict.model or newest_model(first.paths.models_dir)
         model, card = load(path)
         config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=_from_card(card))
+        _refuse_unnamed_modules(first, card)
         forecast = _forecast(config, model, card)
         show_note(f"model {path.name}, trained on rows up to {card.train_last}.")
+        show_note(_past_skill(card))
         _report_absent(forecast, config)
-        sys.stdout.write(render(forecast.rows, card, config))
+        if forecast.in_sample:
+            show_note(
+                "in-sample: the model was fitted on this date and later ones, so it knows what "
+                "followed. These rows are no forecast; its scores are those of the summary."
+            )
+        sys.stdout.write(render(forecast, card, config))
     return 0
 
 
 def _from_card(card: ModelCard) -> Mapping[str, Any]:
     """Give the settings of the model's own bars and features; the last date is left open."""
     data = dict(card.data) | {"tickers": list(card.tickers), "end": None, "max_dropped_share": 1.0}
-    return {"data": data, "features": dict(card.feature_settings)}
+    features = dict(card.feature_settings) | {"modules": list(card.module_hashes)}
+    return {"data": data, "features": features}
+
+
+def _refuse_unnamed_modules(config: Config, card: ModelCard) -> None:
+    """Run no file only because a card names it: the user must name it too."""
+    unnamed = [path for path in card.module_hashes if path not in config.features.modules]
+    if unnamed:
+        raise ModelError(
+            f"The model needs own features from {', '.join(unnamed)}. A model folder may not make "
+            f"code run: name them yourself, --features.modules {' '.join(unnamed)}."
+        )
 
 
 def _forecast(config: Config, model: Any, card: ModelCard) -> Forecast:
@@ -105,6 +124,20 @@ def _check_age(day: dt.date, today: dt.date, limit: int | None) -> None:
         show_note(f"the last bars are of {day}, {age} days old: this is no forecast of today.")
 
 
+def _past_skill(card: ModelCard) -> str:
+    """Say what the walk-forward showed of this model's ranking."""
+    scores = card.out_of_sample
+    ends = ("cv_rank_ic_pooled", "cv_rank_ic_low", "cv_rank_ic_high")
+    if not all(end in scores for end in ends):
+        return "its walk-forward was too small to say anything about the ranking."
+    mean, low, high = (scores[end] for end in ends)
+    sure = "no evidence of skill" if low <= 0 <= high else "zero lies outside"
+    return (
+        f"its walk-forward's mean rank IC was {mean:+.4f}, 95% interval {low:+.4f} to {high:+.4f}: "
+        f"{sure}."
+    )
+
+
 def _report_absent(forecast: Forecast, config: Config) -> None:
     """Name every ticker of the universe that has no row, with the reason."""
     for ticker, reason in forecast.absent.items():
@@ -112,10 +145,11 @@ def _report_absent(forecast: Forecast, config: Config) -> None:
             show_note(f"{ticker} is not ranked: {reason}.")
 
 
-def render(rows: pl.DataFrame, card: ModelCard, config: Config) -> str:
+def render(forecast: Forecast, card: ModelCard, config: Config) -> str:
     """Write the ranking as an aligned table, as CSV or as JSON records."""
     import polars as pl
 
+    rows = forecast.rows.with_columns(pl.lit(forecast.in_sample).alias("in_sample"))
     if config.predict.tickers:
         rows = rows.filter(pl.col("ticker").is_in(list(config.predict.tickers)))
     if config.predict.format == "csv":
@@ -146,12 +180,13 @@ def _table(rows: pl.DataFrame, card: ModelCard) -> str:
             if card.classes
             else [f"{row['predicted_return']:+.2%}"]
         )
-        table.add_row(str(row["rank"]), row["ticker"], f"{row['close']:,.2f}", *values)
+        table.add_row(str(row["rank"]), printable(row["ticker"]), f"{row['close']:,.2f}", *values)
     out = io.StringIO()
     console = Console(file=out, width=100, highlight=False)
     day = rows["date"][0] if rows.height else ""
     console.print(
-        f"{card.forward_days}-session forecasts of {day}, traded {card.entry_lag} session(s) later",
+        f"{'IN-SAMPLE, no forecast: ' if rows['in_sample'].any() else ''}"
+        f"{card.forward_days}-session forecasts of {day}, traded {sessions(card.entry_lag)} later",
         markup=False,
     )
     console.print(table, markup=False)

@@ -120,8 +120,9 @@ class HoldoutResult:
     rows: int
     train_rows: int
     metrics: Mapping[str, float]
-    opening: int
-    """How many distinct pairs of data and configuration were scored on this holdout so far."""
+    opening: int | None
+    """How many distinct pairs of data and configuration were scored on this holdout so far;
+    None where it is not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,8 @@ class TrainingResult:
     features: FeatureReport
     train_stride: int
     panel_rows: int
+    stretched_rows: int
+    """Rows without a label because a halt stretched it too far."""
     training_rows: int
     """Rows that the shipped model was fitted on."""
     folds: tuple[FoldResult, ...]

@@ -28,7 +28,7 @@ SHORT_FLAGS = {
 ABOUT = """\
 List the runs of the experiment, newest first; with --ui serve MLflow's pages.
 
-  python -m src.v2.runs --filter "metrics.final_r2 > 0.01" --order-by "metrics.final_r2 DESC"
+  python -m src.v2.runs --filter "metrics.cv_rank_ic_pooled > 0.01"
   python -m src.v2.runs --format csv > runs.csv
   python -m src.v2.runs --ui --port 5001"""
 

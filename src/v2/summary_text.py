@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from src.v2.config import SMALL_UNIVERSE
+from src.v2.console import printable
 from src.v2.records import Drop, TrainingResult
 
 TOP_FEATURES = 10
@@ -26,18 +27,18 @@ def reading(result: TrainingResult) -> str:
         return "No date has 10 labelled tickers: no claim is made about their ranking."
     if not math.isfinite(low):
         return (
-            f"Mean rank IC {ic:+.4f} over {metrics['cv_windows']:.0f} independent windows: "
-            "too short a test for an interval."
+            f"Mean rank IC {ic:+.4f} over {metrics['cv_windows']:.0f} horizons: an interval needs "
+            "12 of them."
         )
     sure = "zero lies inside: no evidence of skill"
     if low > 0:
-        sure = "zero lies below it; read the baselines before you call that skill"
+        sure = "zero lies below it: better than luck; what simple rules reach is not tested here"
     elif high < 0:
         sure = "zero lies above it: the ranking was wrong more often than luck allows"
     return (
         f"Mean rank IC {ic:+.4f}, 95% interval {low:+.4f} to {high:+.4f} from "
-        f"{metrics['cv_dates']:,.0f} overlapping dates, which hold {metrics['cv_windows']:.0f} "
-        f"independent windows; {sure}."
+        f"{metrics['cv_dates']:,.0f} overlapping dates ({metrics['cv_windows']:.0f} horizons); "
+        f"{sure}."
     )
 
 
@@ -69,7 +70,7 @@ def left_out_line(left_out: Mapping[str, str]) -> str:
 
 def some(names: list[str]) -> str:
     """Name the first few and count the others."""
-    shown = ", ".join(names[:SHOWN_NAMES])
+    shown = ", ".join(printable(name) for name in names[:SHOWN_NAMES])
     more = len(names) - SHOWN_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 
@@ -90,6 +91,32 @@ def shown(value: float, style: str) -> str:
         "share": f"{value:.2%}",
         "signed": f"{value:+.2%}",
     }[style]
+
+
+def openings(count: int | None) -> str:
+    """Say how often the holdout was looked at.
+
+    Examples
+    --------
+    >>> openings(1), openings(3), openings(None)
+    ('the 1st configuration scored on it', 'one of 3 configurations scored on it', 'not counted')
+    """
+    if count is None:
+        return "not counted"
+    if count == 1:
+        return "the 1st configuration scored on it"
+    return f"one of {count} configurations scored on it"
+
+
+def sessions(count: int) -> str:
+    """Write a number of sessions.
+
+    Examples
+    --------
+    >>> sessions(1), sessions(2)
+    ('1 session', '2 sessions')
+    """
+    return "1 session" if count == 1 else f"{count} sessions"
 
 
 def ordinal(number: int) -> str:

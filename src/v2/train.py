@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import shutil
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +24,7 @@ from src.v2.console import (
     run_command,
     show_note,
 )
-from src.v2.errors import ConfigError, TrackingError
+from src.v2.errors import ConfigError, OmninmoError, PathTaken, TrackingError
 
 if TYPE_CHECKING:
     from src.v2.pipeline import OpenHoldout, Trained
@@ -60,8 +64,8 @@ def train(config: Config, run_log: RunLog) -> Trained:
     """
     started = time.perf_counter()
     now = dt.datetime.now().astimezone()
-    stages = Stages()
-    _refuse_taken_model_path(config)
+    stages = Stages(live=True)
+    _check_folders(config)
     store = _StorePreparation(config.mlflow)
     with stages.stage("libraries"):
         from src.v2 import pipeline
@@ -70,7 +74,8 @@ def train(config: Config, run_log: RunLog) -> Trained:
     check_device(config.model)
     with stages.stage("bars"):
         bars, market, coverage = load_bars(config.data, tuple(config.features.columns))
-    prepared = pipeline.prepare_panel(bars, market, config, stages)
+    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages)
+    coverage = prepared.coverage
     with stages.stage("waiting for MLflow"):
         store.wait()
     from src.v2.tracking.runs import training_run
@@ -78,85 +83,154 @@ def train(config: Config, run_log: RunLog) -> Trained:
     tags = _tags(config, coverage, now)
     with training_run(config.mlflow, run_name=_run_name(config, coverage, now), tags=tags) as run:
         trained = pipeline.train_model(
-            prepared, coverage, config, stages, _ledger(config, coverage), progress_bar
+            prepared, config, stages, _ledger(config, coverage), progress_bar
         )
-        model_path = _save_model(config, trained)
-        problem = _write_down(config, trained, run, run_log, model_path, stages, now, started)
-        from src.v2.training_summary import print_summary
-
-        print_summary(trained.result, model_path=model_path, run_line=_run_line(config, run))
+        written = _write_files(config, trained, run.run_id or None, stages, now)
+        problem = _log(trained, run, run_log, written, stages, started)
         if problem is not None:
+            # Shown here, since the summary of a finished training is worth more than the error.
+            _print(trained, written, "not logged in full, see the error below")
             raise problem
+    _print(trained, written, _run_line(config, run))
     return trained
 
 
-def _write_down(
-    config: Config,
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a run left on disk."""
+
+    model: Path
+    summary: Path
+    pictures: Mapping[str, Path]
+    files: Mapping[str, Path]
+
+
+def _write_files(
+    config: Config, trained: Trained, run_id: str | None, stages: Stages, now: dt.datetime
+) -> _Written:
+    """Write report, model and summary; an interrupt in the middle leaves none of them."""
+    from src.v2.figures.training import write_training_figures
+    from src.v2.modeling.model_file import CARD_NAME
+    from src.v2.summary_record import summary_record, write_summary
+
+    paths = config.paths
+    fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=paths.reports_dir))
+    try:
+        with stages.stage("pictures"):
+            drawn = write_training_figures(
+                trained.result, fresh, config.explain.dependence_features
+            )
+        trained.result.predictions.write_parquet(fresh / "predictions.parquet")
+        fresh.chmod(0o755)
+        model = _save_model(config, trained)
+        report = free_path(paths.reports_dir / model.name)
+        os.replace(fresh, report)
+    except OSError as error:
+        raise OmninmoError(
+            f"The results cannot be written to {paths.models_dir} and {paths.reports_dir}: "
+            f"{error.strerror}. Mend the folder, or name another with --paths.models-dir and "
+            "--paths.reports-dir."
+        ) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    for name, reason in drawn.failed.items():
+        show_note(f"the picture {name} could not be drawn: {reason}")
+    record = summary_record(trained.result, model_path=model, run_id=run_id, timestamp=now)
+    summary = write_summary(record, paths.logs_dir, now)
+    files = {
+        "predictions.parquet": report / "predictions.parquet",
+        CARD_NAME: model / CARD_NAME,
+        summary.name: summary,
+    }
+    pictures = {path.name: report / path.name for path in drawn.paths}
+    return _Written(model, summary, pictures, files)
+
+
+def _log(
     trained: Trained,
     run: TrackedRun,
     run_log: RunLog,
-    model_path: Path,
+    written: _Written,
     stages: Stages,
-    now: dt.datetime,
     started: float,
 ) -> TrackingError | None:
-    """Write pictures, summary and MLflow run; a store that fails now is reported, not fatal."""
-    from src.v2.figures.training import write_training_figures
-    from src.v2.modeling.model_file import CARD_NAME, MODEL_NAME
-    from src.v2.summary_record import summary_record, write_summary
+    """Log the run; a store that fails now is given back, since the results are safe on disk."""
+    from src.v2.modeling.model_file import MODEL_NAME
     from src.v2.training_summary import log_mlflow_metrics
 
-    result = trained.result
-    folder = config.paths.reports_dir / model_path.name
-    with stages.stage("pictures"):
-        drawn = write_training_figures(result, folder, config.explain.dependence_features)
-    for name, reason in drawn.failed.items():
-        show_note(f"the picture {name} could not be drawn: {reason}")
-    predictions = folder / "predictions.parquet"
-    result.predictions.write_parquet(predictions)
-    record = summary_record(result, model_path=model_path, run_id=run.run_id or None, timestamp=now)
-    summary = write_summary(record, config.paths.logs_dir, now)
-    files = {
-        "predictions.parquet": predictions,
-        CARD_NAME: model_path / CARD_NAME,
-        summary.name: summary,
-    }
+    saved = f"the model is saved in {written.model}, the summary in {written.summary}"
     try:
         with stages.stage("MLflow run"):
             log_mlflow_metrics(
-                result,
+                trained.result,
                 run,
-                model_folder=model_path,
+                model_folder=written.model,
                 booster_name=MODEL_NAME,
-                pictures={path.name: path for path in drawn.paths},
-                files=files,
+                pictures=written.pictures,
+                files=written.files,
                 runtime_sec=time.perf_counter() - started,
             )
             run.log_text(run_log.text(), "logs/train.log")
     except TrackingError as error:
-        error.add_note(f"the model is saved in {model_path}, the summary in {summary}")
+        error.add_note(saved)
         return error
+    except BaseException as error:
+        error.add_note(saved)
+        raise
     return None
 
 
+def _print(trained: Trained, written: _Written, run_line: str) -> None:
+    from src.v2.training_summary import print_summary
+
+    print_summary(trained.result, model_path=written.model, run_line=run_line)
+
+
 def _save_model(config: Config, trained: Trained) -> Path:
+    """Save under the path asked for, or under a name that no run at once has taken."""
     from src.v2.modeling.model_file import save_model
 
-    named = config.paths.model_path
-    path = named or _free_path(config.paths.models_dir / trained.card.name)
-    return save_model(trained.model, trained.card, path, overwrite=config.paths.overwrite)
+    named, overwrite = config.paths.model_path, config.paths.overwrite
+    if named is not None:
+        return save_model(trained.model, trained.card, named, overwrite=overwrite)
+    while True:
+        path = free_path(config.paths.models_dir / trained.card.name)
+        try:
+            return save_model(trained.model, trained.card, path)
+        except PathTaken:
+            continue
 
 
-def _free_path(path: Path) -> Path:
-    """Add a number where another run took the name in the same second."""
+def free_path(path: Path) -> Path:
+    """Add a number where a path is taken."""
     free, number = path, 2
     while free.exists():
         free, number = path.with_name(f"{path.name}_{number}"), number + 1
     return free
 
 
-def _refuse_taken_model_path(config: Config) -> None:
+def _check_folders(config: Config) -> None:
     """Refuse now what would be refused after minutes of work."""
+    _refuse_taken_model_path(config)
+    paths = config.paths
+    for flag, folder in (
+        ("models-dir", paths.models_dir),
+        ("reports-dir", paths.reports_dir),
+        ("ledger-dir", paths.ledger_dir),
+        ("logs-dir", paths.logs_dir / "training"),
+    ):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OmninmoError(
+                f"The folder {folder} cannot be written: {error.strerror}. Mend it, or name "
+                f"another with --paths.{flag}."
+            ) from error
+
+
+def _refuse_taken_model_path(config: Config) -> None:
     path = config.paths.model_path
     if path is not None and path.exists() and not config.paths.overwrite:
         raise ConfigError(f"The model path {path} exists. Choose another, or replace it with -y.")
@@ -164,12 +238,12 @@ def _refuse_taken_model_path(config: Config) -> None:
 
 def _ledger(config: Config, coverage: Coverage) -> OpenHoldout:
     """Give the function that writes the opening of the holdout down."""
-    from src.v2.evaluation.ledger import record_opening, universe_id
+    from src.v2.evaluation.ledger import record_opening
 
     def open_holdout(first: dt.date, last: dt.date) -> int:
         return record_opening(
             config.paths.ledger_dir,
-            universe=universe_id(coverage.dataset_name, coverage.tickers),
+            tickers=coverage.tickers,
             first=first,
             last=last,
             data_fingerprint=coverage.fingerprint,

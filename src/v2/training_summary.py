@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.v2.console import mask_secrets
 from src.v2.records import TrainingResult, flatten
 from src.v2.summary_record import folds_record
 from src.v2.summary_text import (
     TOP_FEATURES,
     drop_lines,
     left_out_line,
+    openings,
     ordinal,
     reading,
+    sessions,
     shown,
     some,
 )
@@ -54,7 +58,7 @@ def print_summary(
     what = " classes" if result.classes else ""
     out.print(
         f"{result.mode} of {settings['forward_days']}-session forward return{what}, "
-        f"target {result.target}, traded {settings['entry_lag']} session(s) after the decision"
+        f"target {result.target}, traded {sessions(settings['entry_lag'])} after the decision"
     )
     out.print()
     _print_coverage(out, result)
@@ -133,10 +137,12 @@ def log_mlflow_metrics(
         params={"rounds": result.rounds, "forward_days": result.settings["label"]["forward_days"]},
         metadata={"config_fingerprint": result.config_fingerprint},
     )
-    run.log_metrics(metrics, model_id=model_id)
+    # The logged model is refitted on all rows: none of these scores is its own.
+    run.log_metrics(metrics)
     run.log_files({**pictures, **files})
     run.log_dict(folds_record(result), "folds.json")
-    run.log_text(yaml.safe_dump(dict(result.settings)), "configs/effective_app_config.yaml")
+    settings = mask_secrets(yaml.safe_dump(dict(result.settings)))
+    run.log_text(settings, "configs/effective_app_config.yaml")
     run.log_text(_sample_predictions(result), "sample_predictions.csv")
     run.note(note_markdown(result))
     return model_id
@@ -157,8 +163,8 @@ def note_markdown(result: TrainingResult) -> str:
     )
     return (
         f"{reading(result)}\n\n"
-        f"| | walk-forward ({len(result.folds)} folds) | holdout, opened for the "
-        f"{ordinal(holdout.opening)} configuration |\n|---|---|---|\n{rows}\n\n"
+        f"| | walk-forward ({len(result.folds)} folds) | holdout ({openings(holdout.opening)}) |"
+        f"\n|---|---|---|\n{rows}\n\n"
         "Every number comes from rows that no fit has seen. The shipped model is refitted on all "
         "labelled rows and has no score of its own."
     )
@@ -218,37 +224,50 @@ def _standard_output() -> Console:
     return Console(highlight=False, width=width)
 
 
+def _say(out: Console, text: str, style: str = "") -> None:
+    """Print a paragraph, indented and wrapped; nothing in it is read as markup."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    out.print(Padding(Text(text, style=style), (0, 0, 0, 2), expand=False))
+
+
 def _print_coverage(out: Console, result: TrainingResult) -> None:
     coverage, features = result.coverage, result.features
     known = result.metrics["total_samples"]
     horizon = result.settings["label"]["forward_days"]
     out.print("[bold]Data coverage[/]")
-    out.print(
-        f"  {len(coverage.tickers)} tickers processed, {len(coverage.skipped)} skipped, "
+    _say(
+        out,
+        f"{len(coverage.tickers)} tickers processed, {len(coverage.skipped)} skipped, "
         f"{len(coverage.errors)} failed; {coverage.rows:,} bars from {coverage.source}, "
-        f"{coverage.sessions:,} sessions, {coverage.first} to {coverage.last}"
+        f"{coverage.sessions:,} sessions, {coverage.first} to {coverage.last}",
     )
-    out.print(
-        f"  {known:,.0f} labelled rows, of which about {known / horizon:,.0f} share no future; "
-        f"every {ordinal(result.train_stride)} session is fitted on"
+    _say(
+        out,
+        f"{known:,.0f} labelled rows, of which about {known / horizon:,.0f} share no future; "
+        f"every {ordinal(result.train_stride)} session is fitted on",
     )
-    for line in drop_lines(coverage.drops):
-        out.print(f"  {line}", markup=False, style="yellow")
-    for note in coverage.notes:
-        out.print(f"  {note}", markup=False, style="yellow")
-    out.print(
-        f"  {len(features.names)} features in {len(set(features.families.values()))} families"
-    )
+    remarks = [*drop_lines(coverage.drops), *coverage.notes]
+    if result.stretched_rows:
+        remarks.insert(
+            0,
+            f"{result.stretched_rows:,} rows without a label: a halt stretched it over more than "
+            "twice its span",
+        )
+    for remark in remarks:
+        _say(out, remark, "yellow")
+    families = len(set(features.families.values()))
+    _say(out, f"{len(features.names)} features in {families} families")
     if features.left_out:
-        out.print(f"  {left_out_line(features.left_out)}", markup=False, style="dim")
+        _say(out, left_out_line(features.left_out), "dim")
     if features.infinite:
         cells = sum(features.infinite.values())
-        names = list(features.infinite)
-        out.print(
-            f"  {cells:,} values came out infinite or undefined and count as missing: "
-            f"{some(names)}",
-            markup=False,
-            style="dim",
+        _say(
+            out,
+            f"{cells:,} values came out infinite or undefined and count as missing: "
+            f"{some(list(features.infinite))}",
+            "dim",
         )
     out.print()
 
@@ -261,58 +280,66 @@ def _print_performance(out: Console, result: TrainingResult) -> None:
     out.print("[bold]Model performance[/], on rows that no fit has seen")
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     table.add_column("")
-    for heading in (f"{len(result.folds)} folds", "all dates", "holdout"):
+    headings = (f"{len(result.folds)} folds ± sd", "all dates", "to beat", "holdout", "to beat")
+    for heading in headings:
         table.add_column(heading, justify="right")
-    table.add_column("to beat")
-    for label, key, style, baseline in _performance_rows(result):
+    for label, key, style, base in _performance_rows(result):
+        if not math.isfinite(metrics[f"cv_{key}_pooled"]):
+            continue
         mean, std = (shown(metrics[f"cv_{key}_{end}"], style) for end in ("mean", "std"))
+        to_beat = (
+            (f"{base:g}", f"{base:g}")
+            if isinstance(base, float)
+            else (shown(metrics[f"cv_{base}_pooled"], style), shown(holdout.metrics[base], style))
+        )
         table.add_row(
             f"  {label}",
             f"{mean} ± {std.lstrip('+')}",
             shown(metrics[f"cv_{key}_pooled"], style),
+            to_beat[0],
             shown(holdout.metrics[key], style),
-            baseline,
+            to_beat[1],
         )
     out.print(table)
-    out.print(
-        f"  folds: {first} to {last}; holdout: {holdout.first} to {holdout.last}", style="dim"
+    _say(
+        out,
+        f"all dates of the folds: {first} to {last}; holdout: {holdout.first} to {holdout.last}; "
+        "in brackets what is to beat",
+        "dim",
     )
-    out.print(f"  {reading(result)}", soft_wrap=True, markup=False)
-    out.print(
-        f"  Holdout: scored by a model fitted on earlier rows only; the "
-        f"{ordinal(holdout.opening)} configuration scored on it. The shipped model is refitted "
-        f"on all {result.training_rows:,} rows, {result.rounds} rounds, and has no score of its "
-        "own.",
-        soft_wrap=True,
+    _say(out, reading(result))
+    _say(
+        out,
+        f"Holdout: scored by a model fitted on earlier rows only; {openings(holdout.opening)}. "
+        f"The shipped model is refitted on all {result.training_rows:,} rows, {result.rounds} "
+        "rounds, and has no score of its own.",
     )
     out.print()
 
 
-def _performance_rows(result: TrainingResult) -> list[tuple[str, str, str, str]]:
-    """(label, key, number style, baseline in words) of each row of the table."""
-    metrics = result.metrics
-    base = f"{metrics['cv_hit_base_pooled']:.1%} naming one side"
-    rows = [("rank IC", "rank_ic", "ic", "0"), ("IC", "ic", "ic", "0")]
+def _performance_rows(result: TrainingResult) -> list[tuple[str, str, str, str | float]]:
+    """(label, key, number style, key or value to beat) of each row of the table."""
+    rows: list[tuple[str, str, str, str | float]] = [
+        ("rank IC (luck)", "rank_ic", "ic", 0.0),
+        ("IC (luck)", "ic", "ic", 0.0),
+    ]
     if result.classes:
-        accuracy = metrics["cv_accuracy_base_pooled"]
-        loss = metrics["cv_log_loss_base_pooled"]
-        rows += [
-            ("accuracy", "accuracy", "share", f"{accuracy:.1%} commonest class"),
-            ("balanced accuracy", "balanced_accuracy", "share", f"{1 / len(result.classes):.1%}"),
-            ("log loss", "log_loss", "loss", f"{loss:.4f} class shares"),
-            ("AUC", "auc", "loss", "0.5000"),
-            ("MCC", "mcc", "ic", "0"),
+        return [
+            *rows,
+            ("accuracy (top class)", "accuracy", "share", "accuracy_base"),
+            ("balanced accuracy", "balanced_accuracy", "share", 1 / len(result.classes)),
+            ("log loss (shares)", "log_loss", "loss", "log_loss_base"),
+            ("AUC", "auc", "loss", 0.5),
+            ("MCC", "mcc", "ic", 0.0),
         ]
-    else:
-        mean = metrics["cv_r2_mean_zero_pooled"]
-        rows += [
-            ("hit rate", "hit_rate", "share", base),
-            ("R2, expanding mean", "r2", "signed", "0"),
-            ("R2, zero", "r2_zero", "signed", f"{mean:+.2%} expanding mean"),
-            ("RMSE", "rmse", "share", f"{metrics['cv_rmse_base_pooled']:.2%} expanding mean"),
-            ("MAE", "mae", "share", f"{metrics['cv_mae_base_pooled']:.2%} expanding mean"),
-        ]
-    return rows
+    return [
+        *rows,
+        ("hit rate (one side)", "hit_rate", "share", "hit_base"),
+        ("R2 over known mean", "r2", "signed", 0.0),
+        ("R2 over 0 (known mean)", "r2_zero", "signed", "r2_mean_zero"),
+        ("RMSE (known mean)", "rmse", "share", "rmse_base"),
+        ("MAE (known mean)", "mae", "share", "mae_base"),
+    ]
 
 
 def _print_features(out: Console, result: TrainingResult) -> None:

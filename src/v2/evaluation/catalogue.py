@@ -91,7 +91,7 @@ KEYS: tuple[MetricDoc, ...] = (
     MetricDoc("cv_*_pooled", "the score over all folds' rows at once", WALKED, "as the score", ""),
     MetricDoc(
         "{cv_rank_ic_low,cv_rank_ic_high}",
-        "95% interval of the mean rank IC: equal-weighted cosines, nu = dates // forward_days",
+        "95% interval of the mean rank IC: equal-weighted cosines, nu = dates // (2 forward_days)",
         WALKED,
         "-1 to 1",
         "",

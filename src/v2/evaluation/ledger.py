@@ -7,22 +7,27 @@ into a training set, so the count stands beside every number that comes from it.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from src.v2.errors import OmninmoError
+
 LEDGER_NAME = "holdout.jsonl"
+
+
+SAME_UNIVERSE = 0.5
+"""Two universes are one when they share this much of the smaller one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
     """One scoring of a holdout."""
 
-    universe: str
-    """Hash of the source and the tickers."""
+    tickers: list[str]
     first: str
     last: str
     data_fingerprint: str
@@ -30,16 +35,10 @@ class Opening:
     opened_at: str
 
 
-def universe_id(dataset_name: str, tickers: tuple[str, ...]) -> str:
-    """12 hex digits that name the universe of a holdout, whatever its dates."""
-    text = "\n".join((dataset_name, *sorted(tickers)))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def record_opening(
     folder: Path,
     *,
-    universe: str,
+    tickers: Sequence[str],
     first: dt.date,
     last: dt.date,
     data_fingerprint: str,
@@ -51,39 +50,59 @@ def record_opening(
     ----------
     folder
         Folder of the ledger; made when absent.
+    tickers
+        The universe. Openings count together when the smaller of two universes shares half
+        of its tickers with the other, and their holdouts have dates in common.
     first, last
         Dates of the holdout.
 
     Returns
     -------
     int
-        This configuration's place among the distinct pairs of data and configuration that
-        were scored on a holdout of the same universe with dates in common, from 1. A pair
-        scored before keeps its place and adds no line.
+        The distinct pairs of data and configuration that were scored so far, this one
+        included. A pair scored before adds no line.
+
+    Raises
+    ------
+    OmninmoError
+        When the ledger cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / LEDGER_NAME
     pair = (data_fingerprint, config_fingerprint)
-    with _locked(path.with_suffix(".lock")):
-        seen: list[tuple[str, str]] = []
-        for opening in _read(path):
-            same = opening.universe == universe
-            overlaps = opening.first <= last.isoformat() and opening.last >= first.isoformat()
-            known = (opening.data_fingerprint, opening.config_fingerprint)
-            if same and overlaps and known not in seen:
-                seen.append(known)
-        if pair in seen:
-            return seen.index(pair) + 1
-        line = Opening(
-            universe,
-            first.isoformat(),
-            last.isoformat(),
-            *pair,
-            dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        )
-        with path.open("a", encoding="utf-8") as ledger:
-            ledger.write(json.dumps(asdict(line), sort_keys=True) + "\n")
-        return len(seen) + 1
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(path.with_suffix(".lock")):
+            seen = {
+                (opening.data_fingerprint, opening.config_fingerprint)
+                for opening in _read(path)
+                if opening.first <= last.isoformat()
+                and opening.last >= first.isoformat()
+                and _same_universe(opening.tickers, tickers)
+            }
+            if pair not in seen:
+                now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+                line = Opening(sorted(tickers), first.isoformat(), last.isoformat(), *pair, now)
+                _append(path, json.dumps(asdict(line), sort_keys=True))
+    except OSError as error:
+        raise OmninmoError(
+            f"The holdout's ledger {path} cannot be written: {error.strerror}. Mend the folder, or "
+            "name another with --paths.ledger-dir."
+        ) from error
+    return len(seen | {pair})
+
+
+def _same_universe(some: Sequence[str], others: Sequence[str]) -> bool:
+    shared = len(set(some) & set(others))
+    return shared >= SAME_UNIVERSE * min(len(set(some)), len(set(others)))
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a line, after ending one that a crash tore."""
+    torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+    with path.open("a", encoding="utf-8") as ledger:
+        ledger.write(("\n" if torn else "") + line + "\n")
+        ledger.flush()
+        os.fsync(ledger.fileno())
 
 
 def _read(path: Path) -> Iterator[Opening]:

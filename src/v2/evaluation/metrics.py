@@ -68,7 +68,7 @@ def daily_ic(predictions: pl.DataFrame) -> pl.DataFrame:
     -------
     pl.DataFrame
         | date | ic | rank_ic | tickers |, sorted by date; dates with fewer than 10 tickers are
-        left out, and so are dates on which every score is the same.
+        left out. A date on which every score is the same has no skill: 0.
     """
     return (
         predictions.drop_nulls(["score", "forward_return"])
@@ -78,26 +78,32 @@ def daily_ic(predictions: pl.DataFrame) -> pl.DataFrame:
             pl.corr("score", "forward_return", method="spearman").alias("rank_ic"),
             pl.len().alias("tickers"),
         )
-        .filter((pl.col("tickers") >= MIN_TICKERS_PER_DATE) & pl.col("ic").is_finite())
+        .filter(pl.col("tickers") >= MIN_TICKERS_PER_DATE)
+        .with_columns(pl.col("ic", "rank_ic").fill_nan(0.0).fill_null(0.0))
         .sort("date")
     )
 
 
-def hit_rates(predictions: pl.DataFrame, *, cross_sectional: bool) -> dict[str, float]:
+def hit_rates(
+    predictions: pl.DataFrame, *, cross_sectional: bool, middle: float = 0.0
+) -> dict[str, float]:
     """Share of rows whose side was right, beside what always naming one side reaches.
 
     Parameters
     ----------
     predictions
-        | date | score or prediction | forward_return |.
+        | date | score | forward_return | and, for regression, | prediction |.
     cross_sectional
-        Sides are above and below the date's mean; otherwise above and below zero.
+        Sides are above and below the date's mean; otherwise returns above and below zero.
+    middle
+        Score between the sides, where they are no comparison and there is no prediction.
 
     Returns
     -------
     dict
         `hit_rate`, per date then averaged, and `hit_base`, the larger of the shares of ups
-        and downs, averaged over dates in the same way. NaN without rows.
+        and downs, averaged over dates in the same way. A row on neither side hits nothing.
+        NaN without rows.
     """
     guess = pl.col("score")
     truth = pl.col("forward_return")
@@ -107,17 +113,17 @@ def hit_rates(predictions: pl.DataFrame, *, cross_sectional: bool) -> dict[str, 
     elif "prediction" in predictions.columns:
         guess = pl.col("prediction")
     else:
-        guess = guess - 0.5
+        guess = guess - middle
     daily = (
         predictions.drop_nulls(["score", "forward_return"])
-        .select("date", hit=(guess > 0) == (truth > 0), up=truth > 0)
+        .select("date", hit=guess.sign() * truth.sign() > 0, up=truth > 0, down=truth < 0)
         .group_by("date")
-        .agg(pl.col("hit").mean(), pl.col("up").mean())
+        .agg(pl.col("hit", "up", "down").mean())
     )
     if daily.is_empty():
         return {"hit_rate": float("nan"), "hit_base": float("nan")}
-    up = float(daily["up"].sum()) / daily.height
-    return {"hit_rate": float(daily["hit"].sum()) / daily.height, "hit_base": max(up, 1 - up)}
+    hit, up, down = (float(daily[name].sum()) / daily.height for name in ("hit", "up", "down"))
+    return {"hit_rate": hit, "hit_base": max(up, down)}
 
 
 def classification_metrics(

@@ -16,12 +16,16 @@ from src.v2.evaluation.metrics import (
 from src.v2.evaluation.significance import ewc_interval
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.walk_forward import probability_column
+from src.v2.records import FoldResult
 
 FINAL_ALIASES = {"mse": "test_mse", "rmse": "test_rmse", "r2": "test_r2", "mae": "test_mae"}
 """Keys that regression's holdout scores have besides ``final_*``."""
 
 PLAIN_ALIASES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall"}
 """Keys that classification's holdout scores have besides ``final_*``."""
+
+
+PRIOR_KEYS = {"accuracy_base", "log_loss_base"}
 
 
 def score_block(
@@ -39,21 +43,17 @@ def score_block(
     if plan.classes:
         columns = [probability_column(name) for name in plan.classes]
         scores = classification_metrics(predictions, columns, prior)
-        cross_sectional = len(plan.classes) > 2 or plan.cross_sectional
     else:
         scores = regression_metrics(predictions)
-        cross_sectional = plan.cross_sectional
     daily = daily_ic(predictions)
     for name in ("ic", "rank_ic"):
         scores[name] = float(daily[name].sum()) / daily.height if daily.height else float("nan")
-    return scores | hit_rates(predictions, cross_sectional=cross_sectional)
+    middle = (len(plan.classes) - 1) / 2
+    return scores | hit_rates(predictions, cross_sectional=plan.cross_sectional, middle=middle)
 
 
 def score_walk_forward(
-    predictions: pl.DataFrame,
-    folds: Sequence[Mapping[str, float]],
-    plan: LabelPlan,
-    prior: Sequence[float],
+    predictions: pl.DataFrame, folds: Sequence[FoldResult], plan: LabelPlan
 ) -> dict[str, float]:
     """Score all folds: mean and deviation over them, and all their rows at once.
 
@@ -64,8 +64,12 @@ def score_walk_forward(
         rank IC over dates as ``cv_rank_ic_low`` and ``cv_rank_ic_high``, the independent
         windows behind it as ``cv_windows``, and the dates as ``cv_dates``.
     """
-    scores = over_folds(folds)
-    pooled = score_block(predictions, plan, prior)
+    scores = over_folds([fold.metrics for fold in folds])
+    pooled = score_block(predictions, plan, [1.0] * len(plan.classes))
+    for key in PRIOR_KEYS & pooled.keys():
+        # Each row against the shares of the classes that its own fold was fitted on.
+        total = sum(fold.metrics[key] * fold.test_rows for fold in folds)
+        pooled[key] = total / sum(fold.test_rows for fold in folds)
     scores |= {f"cv_{key}_pooled": value for key, value in pooled.items()}
     daily = daily_ic(predictions)
     interval = ewc_interval(daily["rank_ic"].to_numpy(), plan.config.forward_days)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -81,10 +83,12 @@ def _read_own(path: Path, module_name: str) -> list[Feature]:
         raise ConfigError(f"{rule}; {path} is no Python file.")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-        make = getattr(module, "features", None)
-        made = make() if callable(make) else None
-    except Exception as error:  # the file is the user's: any failure in it is one line
+        # What the file prints may not stand between the rows of a CSV.
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
+            make = getattr(module, "features", None)
+            made = make() if callable(make) else None
+    except (Exception, SystemExit) as error:  # the file is the user's: any failure is one line
         detail = " ".join(str(error).split())
         message = f"{rule}; {path} failed with {type(error).__name__}: {detail}."
         raise ConfigError(message) from error

@@ -7,6 +7,7 @@ families in the configuration.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -16,8 +17,11 @@ from src.v2.errors import ConfigError
 if TYPE_CHECKING:
     import polars as pl
 
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 """Columns of the bars that a feature may ask for."""
+
+RESERVED = frozenset((*BAR_COLUMNS, "date", "ticker"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ def collect_features(
     Raises
     ------
     ConfigError
-        An unknown family or excluded name, or two features of one name.
+        An unknown family or excluded name, two features of one name, or a feature whose name
+        or expression cannot be used.
     """
     features: list[Feature] = []
     for name in chosen:
@@ -101,6 +106,16 @@ def collect_features(
     features += own
     by_name: dict[str, Feature] = {}
     for feature in features:
+        if not NAME.fullmatch(feature.name) or feature.name in RESERVED:
+            raise ConfigError(
+                "A feature's name must be lower-case letters, digits and underscores, and no "
+                f"column of the bars; got {feature.name!r} in family {feature.family}."
+            )
+        if not hasattr(feature.expression, "meta"):
+            kind = type(feature.expression).__name__
+            raise ConfigError(
+                f"The expression of the feature {feature.name!r} must be Polars'; got a {kind}."
+            )
         if feature.name in by_name:
             raise ConfigError(
                 f"A feature's name must be its own; {feature.name!r} is made by the families "

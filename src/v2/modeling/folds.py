@@ -40,7 +40,7 @@ class Fold:
     Parameters
     ----------
     number
-        From 1.
+        From 1; 0 for the holdout.
     train_start
         First session that may be fitted on.
     test_start, test_stop
@@ -62,13 +62,21 @@ class Schedule:
 
     Parameters
     ----------
-    holdout_start
-        First session of the holdout; development rows have labels known by then.
+    holdout
+        The last sessions, fitted for and scored by the same rules as a fold.
+    window
+        Sessions of the rolling training window; None for an expanding one.
     """
 
     folds: tuple[Fold, ...]
-    holdout_start: int
+    holdout: Fold
+    window: int | None
     sessions: int
+
+    @property
+    def holdout_start(self) -> int:
+        """First session of the holdout; development rows have labels known by then."""
+        return self.holdout.test_start
 
 
 def schedule_folds(sessions: Sequence[dt.date], rules: ValidationConfig, span: int) -> Schedule:
@@ -108,14 +116,16 @@ def schedule_folds(sessions: Sequence[dt.date], rules: ValidationConfig, span: i
             "--validation.test-sessions or --validation.min-train-sessions."
         )
     first_test = holdout_start - count * block
-    window = rules.max_train_sessions or first_train
-    folds = []
-    for position in range(count):
-        start = first_test + position * block
-        known_by = start - rules.embargo_sessions
-        train_start = max(0, start - window) if rules.scheme == "rolling" else 0
-        folds.append(Fold(position + 1, train_start, start, start + block, known_by))
-    return Schedule(tuple(folds), holdout_start, total)
+    rolling = rules.scheme == "rolling"
+    window = (rules.max_train_sessions or first_train) if rolling else None
+
+    def fold(number: int, start: int, stop: int) -> Fold:
+        train_start = 0 if window is None else max(0, start - window)
+        return Fold(number, train_start, start, stop, start - rules.embargo_sessions)
+
+    starts = [first_test + position * block for position in range(count)]
+    folds = tuple(fold(place, start, start + block) for place, start in enumerate(starts, 1))
+    return Schedule(folds, fold(0, holdout_start, total), window, total)
 
 
 def train_mask(session: Sessions, label_end: Sessions, fold: Fold) -> Mask:

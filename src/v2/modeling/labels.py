@@ -8,6 +8,7 @@ against leakage reads it.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
@@ -105,8 +106,9 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
         | date | ticker | forward_return (fraction) | label | label_end | stretched |, one row
         a bar, sorted by date and ticker. Without a future, or on a date with too few labels
         to compare, `label` and `label_end` are null. `stretched` marks rows whose label a
-        halt stretched too far. For a label that compares tickers, `label_end` is the last
-        one of its date, since the comparison is known only then.
+        halt stretched too far. A label that compares tickers is known when the last label of
+        its date is, or when it is sure that a missing one will not come: twice the span later.
+        Whether a halted ticker comes back thus changes no earlier date.
     """
     lag, span = plan.config.entry_lag, plan.config.span
     sessions = bars.select(pl.col("date").unique().sort()).with_row_index("session")
@@ -131,15 +133,29 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
     )
     table = table.sort("date", "ticker").with_columns(_label(plan).cast(pl.Float32).alias("label"))
     if plan.cross_sectional:
-        table = table.with_columns(pl.col("label_end").max().over("date"))
-    known = pl.col("label").is_not_null()
+        table = _known_with_the_last(table, sessions, MAX_STRETCH * span)
+    known = pl.col("label").is_not_null() & pl.col("label_end").is_not_null()
     return table.select(
         "date",
         "ticker",
-        "forward_return",
-        "label",
+        *(pl.when(known).then(name).alias(name) for name in ("forward_return", "label")),
         pl.when(known).then("label_end").alias("label_end"),
         "stretched",
+    )
+
+
+def _known_with_the_last(
+    table: pl.DataFrame, sessions: pl.DataFrame, patience: int
+) -> pl.DataFrame:
+    """Set `label_end` to the date by which every label of the row's date is known or given up."""
+    given_up = sessions.select("session", pl.col("date").shift(-patience).alias("given_up"))
+    never = pl.lit(dt.date.max)
+    own = pl.coalesce("label_end", "given_up", never)
+    last = own.max().over("date")
+    return (
+        table.join(given_up, on="session", how="left", maintain_order="left")
+        .with_columns(pl.when(last < never).then(last).alias("label_end"))
+        .drop("given_up")
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from src.v2.config import Config
+from src.v2.config import Config, module_hashes
 from src.v2.modeling.labels import LabelPlan, Target
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.shown_return import RankMap
@@ -43,9 +43,13 @@ class ModelCard:
     """Mean forward return known at the end of training, added to a forecast of excess."""
     rank_map: RankMap | None
     min_history: int
+    with_market: bool
+    """Whether the market's own bars were given, rather than the universe's mean."""
     data: dict[str, Any]
     """The data section of the configuration, for forecasts from the same source."""
     feature_settings: dict[str, Any]
+    module_hashes: dict[str, str]
+    """SHA-256 of each file of own features, by its path."""
     data_fingerprint: str
     config_fingerprint: str
     out_of_sample: dict[str, float]
@@ -57,15 +61,20 @@ class ModelCard:
 
 def make_card(
     result: TrainingResult,
+    universe: tuple[str, ...],
+    panel: Panel,
     window: Panel,
     config: Config,
     plan: LabelPlan,
     rank_map: RankMap | None,
+    *,
+    with_market: bool,
 ) -> ModelCard:
     """Write down what the shipped model is."""
     now = dt.datetime.now(dt.UTC)
-    kept = ("cv_", "final_")
-    known = window.keys["expanding_mean"].drop_nulls()
+    scores = {key: value for key, value in result.metrics.items() if key.startswith("cv_")}
+    scores |= {f"final_{key}": value for key, value in result.holdout.metrics.items()}
+    known = panel.keys["expanding_mean"].drop_nulls()
     return ModelCard(
         name=model_name(result.mode, now.astimezone()),
         mode=result.mode,
@@ -81,19 +90,17 @@ def make_card(
         train_first=window.keys["date"][0].isoformat(),
         train_last=window.keys["date"][-1].isoformat(),
         training_rows=result.training_rows,
-        tickers=result.coverage.tickers,
+        tickers=universe,
         expanding_mean=float(known[-1]) if known.len() else 0.0,
         rank_map=rank_map,
         min_history=config.features.min_history,
+        with_market=with_market,
         data=config.data.model_dump(mode="json"),
         feature_settings=config.features.model_dump(mode="json"),
         data_fingerprint=result.coverage.fingerprint,
         config_fingerprint=result.config_fingerprint,
-        out_of_sample={
-            key: value
-            for key, value in result.metrics.items()
-            if key.startswith(kept) and np.isfinite(value)
-        },
+        module_hashes=module_hashes(config.features.modules),
+        out_of_sample={key: value for key, value in scores.items() if np.isfinite(value)},
         versions=installed_versions(),
     )
 

@@ -6,17 +6,22 @@ runs code when it is read.
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import shutil
 import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from src.v2.errors import ConfigError, ModelError
+from pydantic import TypeAdapter, ValidationError
+
+from src.v2.errors import ConfigError, ModelError, OmninmoError, PathTaken
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import SCHEMA_VERSION, ModelCard
-from src.v2.modeling.shown_return import RankMap
+
+log = logging.getLogger(__name__)
 
 CARD_NAME = "card.json"
 MODEL_NAME = "model.ubj"
@@ -31,26 +36,41 @@ def save_model(model: FittedModel, card: ModelCard, path: Path, *, overwrite: bo
         When `path` exists and may not be replaced, or cannot be written.
     """
     if path.exists() and not overwrite:
-        raise ConfigError(f"The model path {path} exists. Choose another, or replace it with -y.")
+        raise PathTaken(f"The model path {path} exists. Choose another, or replace it with -y.")
     if path.exists() and not (path / CARD_NAME).is_file():
         raise ConfigError(f"{path} exists and is no model folder, so -y does not replace it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=".model-", dir=path.parent))
     except OSError as error:
-        raise ConfigError(f"No model can be written to {path}: {error.strerror}.") from error
+        raise OmninmoError(f"No model can be written to {path}: {error.strerror}.") from error
     try:
         model.save(fresh / MODEL_NAME)
         text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
         (fresh / CARD_NAME).write_text(text + "\n", encoding="utf-8")
         fresh.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(fresh, path)
+        _put_in_place(fresh, path)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return path
+
+
+def _put_in_place(fresh: Path, path: Path) -> None:
+    """Move a finished folder to its path; an old one is put aside first and removed last."""
+    old = fresh.with_name(fresh.name + ".old")
+    if path.exists():
+        os.replace(path, old)
+    try:
+        os.replace(fresh, path)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise PathTaken(f"The model path {path} exists. Choose another.") from error
+        raise
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def read_card(path: Path) -> ModelCard:
@@ -70,7 +90,7 @@ def read_card(path: Path) -> ModelCard:
     try:
         content = json.loads(card.read_text(encoding="utf-8"))
         version = int(content["schema_version"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{card} is damaged. Train again, or name another model.") from error
     if version > SCHEMA_VERSION:
         raise ModelError(
@@ -79,13 +99,9 @@ def read_card(path: Path) -> ModelCard:
         )
     known = {item.name for item in fields(ModelCard)}
     try:
-        tuples = {name: tuple(content[name]) for name in ("features", "classes", "tickers")}
-        rank_map = content["rank_map"] and RankMap(
-            tuple(content["rank_map"]["scores"]), tuple(content["rank_map"]["returns"])
-        )
         kept = {name: value for name, value in content.items() if name in known}
-        return ModelCard(**(kept | tuples | {"rank_map": rank_map}))
-    except (TypeError, KeyError) as error:
+        return TypeAdapter(ModelCard).validate_python(kept)
+    except (ValidationError, AttributeError, RecursionError) as error:
         raise ModelError(f"{card} lacks what a model card holds. Train again.") from error
 
 
@@ -97,7 +113,12 @@ def newest_model(folder: Path) -> Path:
     ModelError
         When the folder holds none.
     """
-    found = [card.parent for card in folder.glob(f"*/{CARD_NAME}")]
-    if not found:
+    usable: list[tuple[str, str, Path]] = []
+    for card in folder.glob(f"*/{CARD_NAME}"):
+        try:
+            usable.append((read_card(card.parent).trained_at, card.parent.name, card.parent))
+        except ModelError as error:
+            log.warning("passed over: %s", error)
+    if not usable:
         raise ModelError(f"{folder} holds no model yet. Run make train-sample or make train first.")
-    return max(found, key=lambda path: (read_card(path).trained_at, path.name))
+    return max(usable)[2]

@@ -78,8 +78,7 @@ class Trainer:
         development_end
             First session of the holdout: test rows need a label known by then.
         """
-        before = self.strided.between(fold.train_start, fold.test_start)
-        may = train_mask(before.session, before.label_end, fold)
+        before, may = self._before(fold)
         window = _window(before, may)
         rounds, curve = self.choose_rounds(window)
         model = self.fit(window, rounds)
@@ -98,14 +97,20 @@ class Trainer:
             model.predict(test.features),
         )
 
-    def known_by(self, session: int) -> Panel:
-        """Rows to fit on whose labels were known by the close of a session."""
-        before = self.strided.between(0, session)
-        return _window(before, known_mask(before.label_end, session))
+    def window(self, fold: Fold) -> Panel:
+        """Rows that a fold, or the holdout, may be fitted on."""
+        return _window(*self._before(fold))
 
-    def labelled(self) -> Panel:
-        """Every row to fit on that has a label."""
-        return _window(self.strided, self.strided.label_end >= 0)
+    def newest_window(self, schedule: Schedule) -> Panel:
+        """Rows that the shipped model is fitted on: all labelled ones, or a last window."""
+        start = 0 if schedule.window is None else schedule.sessions - schedule.window
+        newest = self.strided.between(start, schedule.sessions)
+        return _window(newest, newest.label_end >= 0)
+
+    def _before(self, fold: Fold) -> tuple[Panel, Mask]:
+        """Rows before a test block, and which of them may be fitted on."""
+        before = self.strided.between(fold.train_start, fold.test_start)
+        return before, train_mask(before.session, before.label_end, fold)
 
     def fit(self, window: Panel, rounds: int) -> FittedModel:
         """Fit a window for so many rounds."""
@@ -156,8 +161,15 @@ def _window(panel: Panel, may: Mask) -> Panel:
 
 
 def train_stride(rules: ValidationConfig, forward_days: int) -> int:
-    """Sessions between two that are fitted on."""
-    return rules.train_stride or max(1, round(forward_days / 6))
+    """Sessions between two that are fitted on.
+
+    By default about a sixth of the horizon, and no multiple of five: it would fit on the same
+    weekday for months, and score on all of them.
+    """
+    if rules.train_stride is not None:
+        return rules.train_stride
+    stride = max(1, round(forward_days / 6))
+    return stride + 1 if stride % 5 == 0 else stride
 
 
 def make_trainer(

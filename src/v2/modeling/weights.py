@@ -2,7 +2,8 @@
 
 Labels of neighbouring dates share most of their future, and a crowded date is not better
 known than a thin one. Weight = 1 / (rows of the date) x label uniqueness x an optional
-decay with age, scaled to mean 1. Uniqueness is that of Lopez de Prado, Advances in
+decay with age, scaled to mean 1; a date with less than half the usual rows counts as having
+half, so that no single row outweighs a leaf. Uniqueness is that of Lopez de Prado, Advances in
 Financial Machine Learning (2018), section 4.3: the mean of 1 / concurrency over a label.
 """
 
@@ -32,7 +33,8 @@ def row_weights(
         Age, counted back from the window's last session, at which a row weighs half.
     """
     per_date = np.bincount(session - session.min())
-    weight = uniqueness / per_date[session - session.min()]
+    usual = np.median(per_date[per_date > 0])
+    weight = uniqueness / np.maximum(per_date, usual / 2)[session - session.min()]
     if half_life_sessions is not None:
         weight = weight * 0.5 ** ((session.max() - session) / half_life_sessions)
     return np.asarray(weight / weight.mean(), dtype=np.float32)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import polars as pl
 import pytest
 
 from src.v2 import api
+from src.v2.errors import ModelError
 from src.v2.modeling import walk_forward
 from src.v2.modeling.panel import Panel
 from src.v2.tests.synthetic import random_walk_bars
@@ -89,6 +92,75 @@ def test_garbage_in_test_and_holdout_rows_leaves_the_folds_models_as_they_are() 
         assert before.curve == after.curve
         assert before.importance == after.importance
     assert clean.holdout.metrics != poisoned.holdout.metrics
+
+
+def _until(bars: pl.DataFrame, day: dt.date) -> pl.DataFrame:
+    return bars.filter(pl.col("date") <= day)
+
+
+@pytest.mark.parametrize("fate", ["delisted", "halted", "halted for good", "listed"])
+def test_what_becomes_of_a_ticker_after_a_fold_began_changes_nothing_before(fate: str) -> None:
+    bars = random_walk_bars(26, 1100, 8)
+    days = bars["date"].unique().sort()
+    first = api.train(bars, SETTINGS).result.folds[0]
+    start = first.test_first
+    place = int(days.search_sorted(start))
+    mine = pl.col("ticker") == "T003"
+    gone = {
+        "delisted": pl.col("date") > days[place + 10],
+        "halted": pl.col("date").is_between(days[place - 4], days[place + 2]),
+        "halted for good": pl.col("date") >= days[place - 4],
+        "listed": pl.col("date") < days[place + 30],
+    }[fate]
+    # The same bars up to the first test session, and different ones after it.
+    one = bars.filter(~(mine & gone))
+    other = one.filter(~(mine & (pl.col("date") > start)))
+    assert _until(one, start).equals(_until(other, start))
+    found = [api.train(table, SETTINGS).result.folds[0] for table in (one, other)]
+    assert found[0].train_rows == found[1].train_rows
+    assert found[0].rounds == found[1].rounds
+    assert found[0].curve == found[1].curve
+    assert found[0].importance == found[1].importance
+
+
+def test_a_late_twentieth_ticker_does_not_turn_the_target_of_earlier_folds() -> None:
+    bars = random_walk_bars(20, 900, 9)
+    days = bars["date"].unique().sort()
+    late = bars.filter((pl.col("ticker") != "T000") | (pl.col("date") > days[840]))
+    assert api.train(late, SETTINGS).result.target == "return"
+    assert api.train(bars, SETTINGS).result.target == "excess"
+
+
+def test_the_holdout_is_fitted_for_by_the_rules_of_a_fold() -> None:
+    settings = SETTINGS | {
+        "validation": {
+            "test_sessions": 100,
+            "scheme": "rolling",
+            "max_train_sessions": 200,
+            "embargo_sessions": 20,
+        }
+    }
+    result = api.train(random_walk_bars(22, 1000, 10), settings).result
+    rows = [fold.train_rows for fold in result.folds]
+    assert max(rows) - min(rows) <= 60
+    assert abs(result.holdout.train_rows - rows[-1]) <= 60
+    assert result.training_rows <= 200 * 22
+
+
+def test_predict_takes_what_train_takes() -> None:
+    bars = random_walk_bars(22, 900, 11)
+    trained = api.train(bars, SETTINGS)
+    clean = api.predict(bars, trained.model, trained.card)
+    assert not clean.in_sample
+    stranger = bars.filter(pl.col("ticker") == "T001").with_columns(ticker=pl.lit("ZZZ"))
+    messy = pl.concat([bars, stranger, bars.head(3)]).with_columns(pl.col("date").cast(pl.String))
+    assert api.predict(messy.to_pandas(), trained.model, trained.card).rows.equals(clean.rows)
+    few = bars.filter(pl.col("ticker") < "T008")
+    with pytest.raises(ModelError, match=r"hold 8 of the model's 22 tickers"):
+        api.predict(few, trained.model, trained.card)
+    early = bars.filter(pl.col("date") < bars["date"].unique().sort()[800])
+    assert api.predict(early, trained.model, trained.card).in_sample
+    assert trained.result.holdout.opening is None
 
 
 def test_rank_targets_show_returns_and_score_like_their_ranks() -> None:

@@ -104,9 +104,10 @@ def test_the_console_the_json_and_mlflow_agree(
     assert run.info.run_id in shown.out
     assert f"{record['metrics']['cv_rank_ic_pooled']:+.4f}" in shown.out
     assert f"{record['metrics']['cv_r2_zero_pooled']:+.2%}" in shown.out
-    assert f"{record['metrics']['cv_r2_mean_zero_pooled']:+.2%} expanding mean" in shown.out
+    assert f"{record['metrics']['cv_r2_mean_zero_pooled']:+.2%}" in shown.out
     for name in record["feature_analysis"]["top_features"]:
         assert name in shown.out
+    assert f"{record['metrics']['final_r2_mean_zero']:+.2%}" in shown.out
     assert "features left out for want of" in shown.out and "volume" in shown.out
     assert shown.err == ""
 
@@ -139,6 +140,7 @@ def test_predict_ranks_the_latest_date_in_every_format(
     assert len(rows) == 24
     assert {row["date"] for row in rows} == {str(last)}
     assert [int(row["rank"]) for row in rows] == list(range(1, 25))
+    assert {row["in_sample"] for row in rows} == {"false"}
     scores = [float(row["score"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
     assert predict.main([*words, "--format", "json", "--tickers", "T003", "T007"]) == 0
@@ -170,7 +172,10 @@ def test_predict_as_of_an_earlier_date_sees_nothing_later(
     day = weekdays(1100)[1000]
     words = [*noise_workplace.flags(), "--model", str(model), "--format", "json"]
     assert predict.main([*words, "--as-of", str(day)]) == 0
-    before = json.loads(capsys.readouterr().out)
+    shown = capsys.readouterr()
+    before = json.loads(shown.out)
+    assert "in-sample: the model was fitted on this date" in shown.err
+    assert all(row["in_sample"] for row in before)
     table = pl.read_parquet(noise_workplace.folder / "noise.parquet")
     cut = noise_workplace.bars("cut", table.filter(pl.col("date") <= day))
     assert predict.main([*words, "--data.path", str(cut), "--data.source", "files"]) == 0
@@ -226,6 +231,7 @@ BAD_INPUT = {
         2,
         "at least 20",
     ),
+    "window of no use": (["--validation.max-train-sessions", "200"], 2, "needs scheme rolling"),
     "unwritable logs": (["--paths.logs-dir", "/proc/nowhere"], 1, "cannot be written"),
     "store out of reach": (["--mlflow.tracking-uri", "http://127.0.0.1:9"], 1, "127.0.0.1:9"),
 }
@@ -297,6 +303,7 @@ def test_five_classes_by_quintile(make_workplace: Callable[[], Workplace]) -> No
     place = make_workplace()
     bars = place.bars("rated", random_walk_bars(25, 900, 4))
     words = ["--mode", "classification", "--label.classes", "rating", "--mlflow.enabled", "false"]
+    assert place.train(bars, "--label.classes", "rating") == 2
     assert place.train(bars, *words) == 0
     (report,) = (place.folder / "reports").iterdir()
     names = {path.name for path in report.iterdir()}
@@ -306,20 +313,50 @@ def test_five_classes_by_quintile(make_workplace: Callable[[], Workplace]) -> No
     assert shares.to_series().to_list() == pytest.approx([1.0] * table.height, abs=1e-5)
 
 
-def test_a_users_own_feature_is_used(
-    make_workplace: Callable[[], Workplace], tmp_path: Path
-) -> None:
-    own = tmp_path / "mine.py"
+def _own_module(folder: Path, shift: int) -> Path:
+    own = folder / "my features.py"
     own.write_text(
         "import polars as pl\n"
         "from src.v2.features.registry import Feature\n\n"
+        "print('a line that belongs on no standard output')\n\n"
         "def features():\n"
-        "    move = pl.col('close') / pl.col('close').shift(3) - 1\n"
+        f"    move = pl.col('close') / pl.col('close').shift({shift}) - 1\n"
         "    return [Feature('my_return_3', 'mine', move, ('close',), 3, 'Own.', 'own')]\n"
     )
+    return own
+
+
+def test_an_own_feature_that_looks_ahead_is_refused_by_name(
+    make_workplace: Callable[[], Workplace],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place = make_workplace()
+    bars = place.bars("noise", random_walk_bars(20, 900, 5))
+    own = _own_module(tmp_path, -3)
+    assert place.train(bars, "--features.modules", str(own), "--mlflow.enabled", "false") == 2
+    assert "'my_return_3' looks ahead" in capsys.readouterr().err
+
+
+def test_a_users_own_feature_is_used(
+    make_workplace: Callable[[], Workplace],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own = _own_module(tmp_path, 3)
     place = make_workplace()
     bars = place.bars("noise", random_walk_bars(20, 900, 5))
     words = ["--features.modules", str(own), "--features.families", "momentum"]
     assert place.train(bars, *words, "--mlflow.enabled", "false") == 0
     (model,) = (place.folder / "models").iterdir()
     assert "my_return_3" in json.loads((model / "card.json").read_text())["features"]
+    capsys.readouterr()
+    words = [*place.flags(), "--format", "json"]
+    assert predict.main(words) == 2
+    assert "A model folder may not make code run" in capsys.readouterr().err
+    words += ["--features.modules", str(own)]
+    assert predict.main(words) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 20
+    own.write_text(own.read_text() + "# changed\n")
+    assert predict.main(words) == 2
+    assert "missing or has changed since" in capsys.readouterr().err

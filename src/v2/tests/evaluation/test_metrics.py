@@ -72,7 +72,8 @@ def test_ic_ignores_rising_transforms_and_needs_ten_tickers() -> None:
         daily_ic(lifted)["rank_ic"].to_list()
     )
     assert daily_ic(_forecasts(tickers=9)).is_empty()
-    assert daily_ic(table.with_columns(score=pl.lit(1.0))).is_empty()
+    constant = daily_ic(table.with_columns(score=pl.lit(1.0)))
+    assert (constant["ic"].to_list(), constant["rank_ic"].to_list()) == ([0.0] * 30, [0.0] * 30)
 
 
 def test_hit_rate_and_its_base_on_a_hand_made_table() -> None:
@@ -89,6 +90,16 @@ def test_hit_rate_and_its_base_on_a_hand_made_table() -> None:
         "hit_base": pytest.approx((2 / 4 + 1) / 2),
     }
     assert hit_rates(table, cross_sectional=True)["hit_rate"] == pytest.approx((2 / 4 + 0) / 2)
+
+
+def test_a_row_on_neither_side_hits_nothing() -> None:
+    table = pl.DataFrame({"date": [DAYS[0]] * 2, "score": [2.0, 3.0], "forward_return": [0.0, 0.1]})
+    assert hit_rates(table, cross_sectional=False, middle=2.0) == {
+        "hit_rate": 0.5,
+        "hit_base": 0.5,
+    }
+    same = table.with_columns(forward_return=pl.lit(0.1))
+    assert hit_rates(same, cross_sectional=True) == {"hit_rate": 0.0, "hit_base": 0.0}
 
 
 @pytest.mark.parametrize("classes", [2, 5])

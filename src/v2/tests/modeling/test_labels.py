@@ -112,6 +112,18 @@ def test_a_comparison_is_known_only_when_the_last_of_its_labels_is() -> None:
     assert set(alone.filter(pl.col("date") == dates[60])["label_end"]) == {dates[71], dates[72]}
 
 
+def test_a_comparison_waits_for_a_ticker_that_may_come_back() -> None:
+    bars = random_walk_bars(20, 200, 5)
+    dates = bars["date"].unique().sort()
+    gone = bars.filter((pl.col("ticker") != "T000") | (pl.col("date") <= dates[65]))
+    labels = add_labels(gone, _plan(target="excess", forward_days=10, entry_lag=1))
+    day = labels.filter((pl.col("date") == dates[60]) & pl.col("label").is_not_null())
+    assert day.height == 19
+    assert day["label_end"].unique().to_list() == [dates[60 + 2 * 11]]
+    before = labels.filter(pl.col("date") == dates[54])
+    assert before["label_end"].unique().to_list() == [dates[65]]
+
+
 def test_targets_and_classes_follow_their_definitions() -> None:
     bars = random_walk_bars(20, 60, 6)
     day = bars["date"].unique().sort()[20]

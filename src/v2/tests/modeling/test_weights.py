@@ -34,6 +34,12 @@ def test_every_date_weighs_the_same() -> None:
     assert weight.mean() == pytest.approx(1.0)
 
 
+def test_a_thin_date_weighs_no_more_than_half_a_usual_one_a_row() -> None:
+    session = np.repeat([1, 2, 3, 4], [10, 10, 10, 1])
+    weight = row_weights(session, np.ones(31), None)
+    assert weight[-1] == pytest.approx(2 * weight[0])
+
+
 def test_a_row_one_half_life_older_weighs_half() -> None:
     weight = row_weights(np.array([0, 50, 100]), np.ones(3), 50.0)
     assert weight[1] / weight[2] == pytest.approx(0.5)

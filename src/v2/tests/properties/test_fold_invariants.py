@@ -27,26 +27,34 @@ from src.v2.modeling.labels import plan_label
 from src.v2.modeling.panel import Panel, build_panel
 from src.v2.tests.synthetic import ragged, random_walk_bars
 
-rules = st.builds(
+lengths = {
+    "test_sessions": st.integers(10, 80),
+    "min_train_sessions": st.none() | st.integers(20, 150),
+    "embargo_sessions": st.integers(0, 15),
+    "holdout_share": st.floats(0.05, 0.5),
+}
+rules = st.builds(ValidationConfig, **lengths) | st.builds(
     ValidationConfig,
-    scheme=st.sampled_from(["expanding", "rolling"]),
-    test_sessions=st.integers(10, 80),
-    min_train_sessions=st.none() | st.integers(20, 150),
+    scheme=st.just("rolling"),
     max_train_sessions=st.none() | st.integers(40, 200),
-    embargo_sessions=st.integers(0, 15),
-    holdout_share=st.floats(0.05, 0.5),
+    **lengths,
 )
 cases = st.tuples(
-    rules, st.integers(1, 20), st.integers(0, 3), st.integers(200, 600), st.integers(0, 999)
+    rules,
+    st.integers(1, 20),
+    st.integers(0, 3),
+    st.integers(200, 600),
+    st.sampled_from([6, 22]),
+    st.integers(0, 999),
 )
 
 
-def _panel(horizon: int, lag: int, sessions: int, seed: int) -> Panel:
-    bars = ragged(random_walk_bars(6, sessions, seed), seed)
+def _panel(horizon: int, lag: int, sessions: int, tickers: int, seed: int) -> Panel:
+    bars = ragged(random_walk_bars(tickers, sessions, seed), seed)
     features = bars.sort("date", "ticker").select(
         "date", "ticker", pl.col("close").cast(pl.Float32).alias("x")
     )
-    plan = plan_label(LabelConfig(forward_days=horizon, entry_lag=lag), 6)
+    plan = plan_label(LabelConfig(forward_days=horizon, entry_lag=lag), tickers)
     return build_panel(bars, features, plan, min_history=5)[0]
 
 
@@ -56,13 +64,13 @@ def _days(first: str, last: str) -> list[dt.date]:
 
 def _check_no_label_outlives_its_fold(panel: Panel, schedule: Schedule, span: int) -> None:
     tested: set[int] = set()
-    for fold in schedule.folds:
+    for fold in (*schedule.folds, schedule.holdout):
         train = train_mask(panel.session, panel.label_end, fold)
         assert (panel.label_end[train] <= fold.test_start).all()
         assert (panel.session[train] < fold.test_start).all()
         block = set(range(fold.test_start, fold.test_stop))
         assert not block & tested and not block & set(panel.session[train].tolist())
-        assert max(block) < schedule.holdout_start
+        assert fold is schedule.holdout or max(block) < schedule.holdout_start
         tested |= block
         if not train.any():
             continue
@@ -77,10 +85,10 @@ def _check_no_label_outlives_its_fold(panel: Panel, schedule: Schedule, span: in
 @settings(max_examples=60, deadline=None)
 @given(cases)
 def test_no_training_label_outlives_its_fold(
-    case: tuple[ValidationConfig, int, int, int, int],
+    case: tuple[ValidationConfig, int, int, int, int, int],
 ) -> None:
-    rule, horizon, lag, sessions, seed = case
-    panel = _panel(horizon, lag, sessions, seed)
+    rule, horizon, lag, sessions, tickers, seed = case
+    panel = _panel(horizon, lag, sessions, tickers, seed)
     try:
         schedule = schedule_folds(panel.sessions, rule, horizon + lag)
     except NotEnoughData:
@@ -94,7 +102,7 @@ def test_a_removed_purge_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def unpurged(session: Sessions, label_end: Sessions, fold: Fold) -> Mask:
         return (session >= fold.train_start) & (session < fold.test_start) & (label_end >= 0)
 
-    panel = _panel(10, 1, 400, 0)
+    panel = _panel(10, 1, 400, 6, 0)
     schedule = schedule_folds(panel.sessions, ValidationConfig(test_sessions=50), 11)
     _check_no_label_outlives_its_fold(panel, schedule, 11)
     monkeypatch.setitem(globals(), "train_mask", unpurged)
