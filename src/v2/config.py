@@ -216,6 +216,9 @@ class ModelConfig(Section):
     early_stopping_rounds: int = Field(
         30, ge=0, description="rounds without gain before a fit stops; 0: run all rounds"
     )
+    min_rounds: int = Field(
+        20, ge=1, description="least rounds; a few trees give whole groups of tickers one forecast"
+    )
     stop_share: float = Field(
         0.15, gt=0, lt=0.5, description="purged tail of the training window that stops the fit"
     )

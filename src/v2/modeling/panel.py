@@ -115,7 +115,7 @@ def build_panel(
     stretched = int(labels["stretched"].sum())
     keys = add_expanding_mean(labels.drop("stretched"))
     sessions = keys["date"].unique().sort()
-    ticker = keys["ticker"].rank("dense").to_numpy().astype(np.int32) - 1
+    ticker = keys["ticker"].cast(pl.Categorical).to_physical().to_numpy().astype(np.int32)
     bar = keys.select(pl.int_range(pl.len(), dtype=pl.Int32).over("ticker")).to_series().to_numpy()
     kept = bar >= min_history
     table = features.drop("date", "ticker")
@@ -144,7 +144,7 @@ def _matrix(table: pl.DataFrame, kept: Mask) -> Matrix:
     filled = 0
     for start in range(0, table.height, ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        part = table[rows].filter(kept[rows]).to_numpy(order="c")
+        part = table[rows].to_numpy(order="c")[kept[rows]]
         matrix[filled : filled + len(part)] = part
         filled += len(part)
     return matrix

@@ -117,7 +117,7 @@ class Trainer:
         return self.learner.fit(self._rows(window), rounds)
 
     def choose_rounds(self, window: Panel) -> tuple[int, LearningCurve | None]:
-        """Choose the rounds on the purged tail of a training window.
+        """Choose the rounds on the purged tail of a training window, `min_rounds` at least.
 
         Where the window is too short for a tail, or early stopping is off, all rounds run.
         """
@@ -131,7 +131,8 @@ class Trainer:
             log.warning("the training window is too short to stop early: all rounds run")
             return everything
         fit, tail = (self._rows(window.take(mask)) for mask in split)
-        return self.learner.choose_rounds(StopRows(fit, tail))
+        rounds, curve = self.learner.choose_rounds(StopRows(fit, tail))
+        return max(rounds, min(self.config.min_rounds, self.config.n_estimators)), curve
 
     def _rows(self, window: Panel) -> TrainingRows:
         label = self.plan.config

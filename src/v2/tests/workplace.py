@@ -14,6 +14,7 @@ from src.v2 import train
 SMALL = (
     *("--forward-days", "5", "--validation.test-sessions", "120"),
     *("--model.n-estimators", "40", "--model.early-stopping-rounds", "10"),
+    *("--model.min-rounds", "1"),
     *("--explain.shap-rows", "200", "--explain.dependence-features", "1"),
 )
 """Settings that keep a run small."""

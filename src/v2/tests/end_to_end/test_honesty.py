@@ -17,7 +17,7 @@ from src.v2.tests.synthetic import random_walk_bars
 SETTINGS = {
     "label": {"forward_days": 5},
     "validation": {"test_sessions": 120},
-    "model": {"n_estimators": 40, "early_stopping_rounds": 10},
+    "model": {"n_estimators": 40, "early_stopping_rounds": 10, "min_rounds": 1},
     "explain": {"shap_rows": 50},
 }
 
