@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from src.v2.console import mask_secrets
-from src.v2.records import TrainingResult, flatten
+from src.v2.records import TrainingResult
 from src.v2.summary_record import folds_record
+from src.v2.summary_run import log_fold, note_markdown, run_params, sample_predictions
 from src.v2.summary_text import (
     TOP_FEATURES,
     drop_lines,
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from src.v2.tracking.runs import TrackedRun
 
 WIDTH_WITHOUT_TERMINAL = 100
-SAMPLE_PREDICTIONS = 200
-BARE_PARAMS = ("label.", "model.")
-"""Settings of these sections are logged under their own short names, as guides show them."""
 
 
 def print_summary(
@@ -110,12 +108,12 @@ def log_mlflow_metrics(
     import yaml
 
     metrics = dict(result.metrics) | {"runtime_sec": runtime_sec}
-    run.log_params(_params(result))
+    run.log_params(run_params(result))
     if result.curve is not None:
         curve = result.curve
         run.log_curve({"train_loss": curve.train_loss, "val_loss": curve.val_loss})
     for fold in result.folds:
-        _log_fold(run, result, fold.number - 1)
+        log_fold(run, result, fold.number - 1)
     coverage = result.coverage
     run.log_dataset(
         name=coverage.dataset_name,
@@ -143,75 +141,9 @@ def log_mlflow_metrics(
     run.log_dict(folds_record(result), "folds.json")
     settings = mask_secrets(yaml.safe_dump(dict(result.settings)))
     run.log_text(settings, "configs/effective_app_config.yaml")
-    run.log_text(_sample_predictions(result), "sample_predictions.csv")
+    run.log_text(sample_predictions(result), "sample_predictions.csv")
     run.note(note_markdown(result))
     return model_id
-
-
-def note_markdown(result: TrainingResult) -> str:
-    """Write the text on the run's page: what was done and what it shows."""
-    metrics, holdout = result.metrics, result.holdout
-    keys = [("rank IC", "rank_ic", "ic"), ("IC", "ic", "ic"), ("hit rate", "hit_rate", "share")]
-    if result.classes:
-        keys += [("accuracy", "accuracy", "share"), ("log loss", "log_loss", "loss")]
-    else:
-        keys += [("R2 against the expanding mean", "r2", "signed"), ("RMSE", "rmse", "share")]
-    rows = "\n".join(
-        f"| {label} | {shown(metrics[f'cv_{key}_pooled'], style)} "
-        f"| {shown(holdout.metrics[key], style)} |"
-        for label, key, style in keys
-    )
-    return (
-        f"{reading(result)}\n\n"
-        f"| | walk-forward ({len(result.folds)} folds) | holdout ({openings(holdout.opening)}) |"
-        f"\n|---|---|---|\n{rows}\n\n"
-        "Every number comes from rows that no fit has seen. The shipped model is refitted on all "
-        "labelled rows and has no score of its own."
-    )
-
-
-def _log_fold(run: TrackedRun, result: TrainingResult, place: int) -> None:
-    fold = result.folds[place]
-    curve = fold.curve
-    counts = {"train_rows": fold.train_rows, "test_rows": fold.test_rows, "rounds": fold.rounds}
-    run.child(
-        f"fold_{fold.number:02d}_{fold.test_first:%Y-%m}",
-        metrics=dict(fold.metrics) | {key: float(value) for key, value in counts.items()},
-        curves={"train_loss": curve.train_loss, "val_loss": curve.val_loss} if curve else None,
-        params={
-            "train_first": fold.train_first,
-            "train_last": fold.train_last,
-            "test_first": fold.test_first,
-            "test_last": fold.test_last,
-            "purged_rows": fold.purged_rows,
-        },
-        tags={"part": "fold"},
-    )
-
-
-def _params(result: TrainingResult) -> dict[str, Any]:
-    """Pick the settings that matter, by short names where guides have them."""
-    skipped = ("mlflow.", "predict.", "runs.", "paths.", "explain.", "config", "variation")
-    params: dict[str, Any] = {}
-    for name, value in flatten(result.settings).items():
-        if name.startswith(skipped):
-            continue
-        bare = next(
-            (name.removeprefix(head) for head in BARE_PARAMS if name.startswith(head)), name
-        )
-        params[bare] = value
-    params |= {"target": result.target, "train_stride": result.train_stride}
-    params |= {"rounds": result.rounds, "feature_count": len(result.features.names)}
-    return params
-
-
-def _sample_predictions(result: TrainingResult) -> str:
-    """Evenly spaced rows of the holdout as CSV."""
-    import polars as pl
-
-    held = result.predictions.filter(pl.col("part") == "holdout")
-    step = max(1, held.height // SAMPLE_PREDICTIONS)
-    return held.gather_every(step).head(SAMPLE_PREDICTIONS).write_csv(float_precision=6)
 
 
 def _standard_output() -> Console:

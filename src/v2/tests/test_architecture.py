@@ -23,7 +23,7 @@ FLOORS = [
     {"figures"},
     {"tracking"},
     {"summary_text"},
-    {"summary_record"},
+    {"summary_record", "summary_run"},
     {"training_summary"},
     {"pipeline"},
     {"api"},
