@@ -110,13 +110,22 @@ def test_a_wrong_setting_is_refused_in_one_line(words: list[str], message: str) 
         ("label: [1, 2]", r"label"),
         ("- a\n- b", r"must hold settings by name"),
         ("label: {a: b: c}", r"must be YAML"),
+        ("1: 2", r"must hold settings by name"),
+        ("profiles: [1, 2]", r"profiles must hold settings by name"),
+        ("profiles: {dev: [1, 2]}", r"profiles.dev must hold settings"),
+        ("env: [1, 2]", r"--env must name a profile"),
+        ("data: {start: 2020-13-45}", r"must be YAML"),
+        ("[" * 3000, r"must be YAML"),
+        ("model: {reg_lambda: .inf}", r"model.reg_lambda"),
+        ("!!python/object:os.system {}", r"must be YAML"),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         _load("--config", str(path))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
 
 
 def test_a_variable_that_names_no_setting_is_refused() -> None:

@@ -96,6 +96,18 @@ def test_an_unexpected_error_names_the_log_that_holds_its_traceback(
     assert "ValueError: odd" in (tmp_path / "logs" / "train.log").read_text()
 
 
+def test_no_secret_of_an_address_is_shown_or_logged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(argv: Sequence[str]) -> int:
+        with log_to(tmp_path):
+            raise ValueError("http://ann:s3cret@host/a?token=s3cret is out of reach")
+
+    assert run_command(command, []) == 1
+    assert "s3cret" not in capsys.readouterr().err
+    assert "s3cret" not in (tmp_path / "train.log").read_text()
+
+
 def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress_bar(range(3), "counting", 3)) == [0, 1, 2]
     shown = capsys.readouterr()

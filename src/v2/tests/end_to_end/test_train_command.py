@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import io
 import json
@@ -360,3 +361,40 @@ def test_a_users_own_feature_is_used(
     own.write_text(own.read_text() + "# changed\n")
     assert predict.main(words) == 2
     assert "missing or has changed since" in capsys.readouterr().err
+
+
+def test_a_password_of_the_store_is_in_no_artifact(
+    make_workplace: Callable[[], Workplace],
+) -> None:
+    from mlflow import MlflowClient
+
+    from src.v2 import api
+    from src.v2.config import MlflowConfig
+    from src.v2.modeling.model_file import MODEL_NAME, save_model
+    from src.v2.tracking.runs import training_run
+    from src.v2.training_summary import log_mlflow_metrics
+
+    place = make_workplace()
+    settings = {
+        "label": {"forward_days": 5},
+        "model": {"n_estimators": 5},
+        "validation": {"test_sessions": 120},
+    }
+    trained = api.train(random_walk_bars(20, 900, 6), settings)
+    secret = {"mlflow": {"tracking_uri": "http://ann:s3cret@host:5000"}}
+    result = dataclasses.replace(trained.result, settings={**trained.result.settings, **secret})
+    folder = save_model(trained.model, trained.card, place.folder / "m")
+    with training_run(MlflowConfig(tracking_uri=place.store), run_name="r") as run:
+        log_mlflow_metrics(
+            result,
+            run,
+            model_folder=folder,
+            booster_name=MODEL_NAME,
+            pictures={},
+            files={},
+            runtime_sec=0.0,
+        )
+    local = Path(MlflowClient(place.store).download_artifacts(run.run_id, "configs"))
+    text = (local / "effective_app_config.yaml").read_text()
+    assert "forward_days: 5" in text
+    assert "http://***@host:5000" in text and "s3cret" not in text

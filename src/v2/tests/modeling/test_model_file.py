@@ -116,6 +116,34 @@ def test_a_damaged_card_is_refused(tmp_path: Path, model: XGBoostModel, text: st
         read_card(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": None},
+        {"feature_settings": "all"},
+        {"expanding_mean": "much"},
+        {"target": "nope"},
+        {"trained_at": 5},
+        {"rank_map": 3},
+    ],
+)
+def test_a_card_with_a_wrong_value_is_refused(
+    tmp_path: Path, model: XGBoostModel, change: dict[str, object]
+) -> None:
+    path = save_model(model, CARD, tmp_path / "m")
+    card = json.loads((path / CARD_NAME).read_text())
+    (path / CARD_NAME).write_text(json.dumps(card | change))
+    with pytest.raises(ModelError, match="lacks what a model card holds"):
+        read_card(path)
+
+
+def test_a_damaged_card_does_not_hide_a_good_model(tmp_path: Path, model: XGBoostModel) -> None:
+    save_model(model, CARD, tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / CARD_NAME).write_text("{}")
+    assert newest_model(tmp_path).name == "good"
+
+
 def test_a_damaged_booster_is_refused(tmp_path: Path, model: XGBoostModel) -> None:
     path = save_model(model, CARD, tmp_path / "m")
     (path / MODEL_NAME).write_bytes(b"not a model")
