@@ -67,8 +67,3 @@ def label_uniqueness(ticker: Integers, bar: Integers, entry_lag: int, forward_da
     share = np.divide(1.0, alive, out=np.zeros_like(alive), where=alive > 0.5)
     cumulated = np.concatenate([[0.0], np.cumsum(share)])
     return np.asarray((cumulated[first + forward_days] - cumulated[first]) / forward_days)
-
-
-def effective_rows(rows: int, forward_days: int, train_stride: int) -> float:
-    """Rows whose labels share no future: rows x stride / horizon, at most rows."""
-    return min(float(rows), rows * train_stride / forward_days)

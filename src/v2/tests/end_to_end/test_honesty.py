@@ -108,7 +108,7 @@ def test_what_becomes_of_a_ticker_after_a_fold_began_changes_nothing_before(fate
     mine = pl.col("ticker") == "T003"
     gone = {
         "delisted": pl.col("date") > days[place + 10],
-        "halted": pl.col("date").is_between(days[place - 4], days[place + 2]),
+        "halted": pl.col("date").is_between(days[place - 2], days[place + 1]),
         "halted for good": pl.col("date") >= days[place - 4],
         "listed": pl.col("date") < days[place + 30],
     }[fate]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.v2.modeling.weights import effective_rows, label_uniqueness, row_weights
+from src.v2.modeling.weights import label_uniqueness, row_weights
 
 
 @settings(max_examples=30, deadline=None)
@@ -44,8 +44,3 @@ def test_a_row_one_half_life_older_weighs_half() -> None:
     weight = row_weights(np.array([0, 50, 100]), np.ones(3), 50.0)
     assert weight[1] / weight[2] == pytest.approx(0.5)
     assert weight[0] / weight[2] == pytest.approx(0.25)
-
-
-def test_effective_rows_never_exceed_the_rows() -> None:
-    assert effective_rows(1000, 30, 5) == pytest.approx(1000 * 5 / 30)
-    assert effective_rows(1000, 2, 5) == 1000
