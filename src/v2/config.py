@@ -102,6 +102,7 @@ class DataConfig(Section):
     start: dt.date | None = Field(None, description="first date; wins over period")
     end: dt.date | None = Field(None, description="last date, included")
     calendar: Literal["XNYS"] | None = Field(None, description="exchange that dates are checked by")
+    sectors: Path | None = Field(None, description="CSV of ticker and sector; empty: none known")
     min_history: int = Field(
         2, ge=2, description="bars that a ticker needs; its rows start after features.min_history"
     )
@@ -236,6 +237,18 @@ class ModelConfig(Section):
     threads: int | None = Field(None, ge=1, description="empty: all cores")
 
 
+class EvaluationConfig(Section):
+    """How sure the run has to be, and what trading costs."""
+
+    permutations: int = Field(
+        9999, ge=999, le=1_000_000, description="exchanges of tickers behind the p-value"
+    )
+    cost_bps: float = Field(5.0, ge=0, le=1000, description="cost of a trade, a side, in bps")
+    quantile: float | None = Field(
+        None, gt=0, le=0.5, description="share in each end; empty: 0.1 from 100 tickers, else 0.2"
+    )
+
+
 class ExplainConfig(Section):
     """How the model is explained."""
 
@@ -320,6 +333,7 @@ class Config(BaseSettings):
     label: LabelConfig = LabelConfig()
     validation: ValidationConfig = ValidationConfig()
     model: ModelConfig = ModelConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     explain: ExplainConfig = ExplainConfig()
     mlflow: MlflowConfig = MlflowConfig()
     predict: PredictConfig = PredictConfig()
@@ -343,7 +357,7 @@ class Config(BaseSettings):
         tree: dict[str, Any] = {"seed": self.seed}
         for name in ("data", "features", "label", "validation", "model"):
             tree[name] = getattr(self, name).model_dump(mode="json")
-        for name in ("path", "yahoo"):
+        for name in ("path", "yahoo", "sectors"):
             del tree["data"][name]
         del tree["model"]["threads"]
         tree["features"]["modules"] = list(module_hashes(self.features.modules).values())

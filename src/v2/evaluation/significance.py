@@ -6,23 +6,13 @@ correlations holds far fewer independent values than dates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
+from src.v2.evaluation_records import Interval
+
 MIN_COSINES = 6
 """Fewer give no interval: the series is shorter than 12 horizons."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean, its bounds, and how many independent values stand behind it."""
-
-    mean: float
-    low: float
-    high: float
-    windows: int
 
 
 def ewc_interval(
@@ -62,3 +52,34 @@ def ewc_interval(
     variance = float(np.mean((cosines @ (series - mean)) ** 2))
     half = float(stats.t.ppf((1 + confidence) / 2, cosines_kept)) * (variance / count) ** 0.5
     return Interval(mean, mean - half, mean + half, windows)
+
+
+def skill_interval(
+    losses: npt.NDArray[np.float64],
+    base_losses: npt.NDArray[np.float64],
+    horizon: int,
+    confidence: float = 0.95,
+) -> Interval:
+    """Confidence interval of a skill: 1 - sum of losses / sum of the baseline's losses.
+
+    The ratio is linearised about its value, and the mean of the dates' influences gets the
+    interval of `ewc_interval`.
+
+    Parameters
+    ----------
+    losses, base_losses
+        One sum (or mean) a date, in date order.
+    horizon
+        Dates over which neighbouring values overlap.
+
+    Returns
+    -------
+    Interval
+        NaN throughout where the baseline has no loss.
+    """
+    if not len(losses) or not base_losses.sum() > 0:
+        nan = float("nan")
+        return Interval(nan, nan, nan, len(losses) // horizon)
+    ratio = float(losses.sum() / base_losses.sum())
+    influences = 1 - ratio - (losses - ratio * base_losses) / base_losses.mean()
+    return ewc_interval(influences, horizon, confidence)

@@ -14,6 +14,7 @@ SOURCE = ROOT / "src" / "v2"
 
 FLOORS = [
     {"errors", "config", "config_sources", "console"},
+    {"evaluation_records"},
     {"records"},
     {"data"},
     {"features"},
@@ -27,7 +28,8 @@ FLOORS = [
     {"training_summary"},
     {"pipeline"},
     {"api"},
-    {"train", "predict", "runs"},
+    {"audit_checks"},
+    {"train", "predict", "runs", "audit"},
 ]
 """From the ground up; imports point down or stay inside one topic."""
 
