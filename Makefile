@@ -31,6 +31,11 @@ train-sample: ## Train on the bundled sample, without a network
 	$(SET_UP)
 	$(PYTHON) -m src.v2.train --force-sample $(ARGS)
 
+.PHONY: audit
+audit: ## Prove on your own data and features that nothing leaks
+	$(SET_UP)
+	$(PYTHON) -m src.v2.audit $(ARGS)
+
 .PHONY: predict
 predict: ## Rank the tickers by the newest model
 	$(SET_UP)

@@ -73,9 +73,7 @@ def _train(config: Any, scratch: Path) -> tuple[dict[str, float], float, list[An
         bars, market, coverage = load_bars(config.data)
     prepared = pipeline.prepare_panel(bars, market, coverage, config, stages)
     with training_run(config.mlflow, run_name="benchmark") as run:
-        trained = pipeline.train_model(
-            prepared, config, stages, lambda first, last: None, no_progress
-        )
+        trained = pipeline.train_model(prepared, config, stages, pipeline.uncounted(), no_progress)
         with stages.stage("MLflow run"):
             folder = save_model(trained.model, trained.card, scratch / "model")
             log_mlflow_metrics(

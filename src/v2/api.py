@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from src.v2.config import FeaturesConfig, module_hashes
+from src.v2.config import SMALL_UNIVERSE, FeaturesConfig, module_hashes
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 from src.v2.data.bars import bars_fingerprint, clean_bars
 from src.v2.errors import ConfigError, DataError, ModelError
+from src.v2.evaluation.ratings import rate
 from src.v2.explain.shap_values import explain_rows
 from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
@@ -29,7 +31,7 @@ from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import MODEL_NAME, read_card
 from src.v2.modeling.shown_return import add_shown_return
 from src.v2.modeling.walk_forward import probability_column
-from src.v2.pipeline import Trained, prepare_panel, train_model
+from src.v2.pipeline import Trained, prepare_panel, train_model, uncounted
 from src.v2.records import Coverage, Drop
 
 if TYPE_CHECKING:
@@ -54,7 +56,9 @@ class Forecast:
     ----------
     rows
         | rank | ticker | date | close | score |, then | predicted_return (fraction) | for
-        regression, or | rating | p_<class> ... | for classification; best first.
+        regression or | p_<class> ... | for classification, and | rating |; best first. A
+        rating is the fifth of the ranking, from Strong Sell to Strong Buy; without evidence of
+        skill it is the verdict instead, and null below 20 tickers.
     absent
         Reason by ticker of the model's universe that could not be forecast.
     in_sample
@@ -110,7 +114,7 @@ def train(
     stages = Stages()
     coverage = _frame_coverage(cleaned, drops, market)
     prepared = prepare_panel(cleaned, market, coverage, config, stages)
-    return train_model(prepared, config, stages, lambda first, last: None, no_progress)
+    return train_model(prepared, config, stages, uncounted(), no_progress)
 
 
 def _frame_coverage(
@@ -157,12 +161,14 @@ def predict(
     raw = model.predict(matrix)
     rows = table.select("ticker", "date", "close")
     if card.classes:
-        shares = np.column_stack([1 - raw, raw]) if raw.ndim == 1 else raw
+        wide = np.column_stack([1 - raw, raw]) if raw.ndim == 1 else raw
+        shares: npt.NDArray[np.float64] = wide.astype(np.float64)
         names = [probability_column(name) for name in card.classes]
-        score = shares.astype(np.float64) @ np.arange(len(names), dtype=np.float64)
-        best = [card.classes[code] for code in shares.argmax(axis=1)]
-        rows = rows.with_columns(pl.Series("score", score), pl.Series("rating", best)).hstack(
-            [pl.Series(name, shares[:, code].astype(np.float64)) for code, name in enumerate(names)]
+        score = shares @ np.arange(len(names), dtype=np.float64)
+        if card.probability_map is not None:
+            shares = card.probability_map.apply(shares)
+        rows = rows.with_columns(pl.Series("score", score)).hstack(
+            [pl.Series(name, shares[:, code]) for code, name in enumerate(names)]
         )
     else:
         scored = rows.with_columns(
@@ -171,9 +177,20 @@ def predict(
         )
         rows = add_shown_return(scored, card.target, card.rank_map)
         rows = rows.rename({"prediction": "predicted_return"}).drop("expanding_mean")
-    rows = rows.sort(["score", "ticker"], descending=[True, False])
+    rows = _rated(rows, card).sort(["score", "ticker"], descending=[True, False])
     in_sample = rows["date"][0] <= dt.date.fromisoformat(card.train_last) if rows.height else False
     return Forecast(rows.with_row_index("rank", offset=1), absent, in_sample)
+
+
+def _rated(rows: pl.DataFrame, card: ModelCard) -> pl.DataFrame:
+    """Rate each row by its fifth of the ranking, or say that the ratings mean nothing."""
+    if card.verdict != "evidence":
+        ratings: list[str | None] = [card.verdict] * rows.height
+    elif rows.height < SMALL_UNIVERSE:
+        ratings = [None] * rows.height
+    else:
+        ratings = rate(rows["score"])
+    return rows.with_columns(pl.Series("rating", ratings, dtype=pl.String))
 
 
 def explain(

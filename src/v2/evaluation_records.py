@@ -58,7 +58,8 @@ class RankingSkill:
     newey_west
         At lag horizon - 1; for comparison, it rejects a true zero too often.
     demeaned_rank_ic
-        Of scores less each ticker's own mean: what is left when a static ranking is taken away.
+        Of scores less each ticker's own mean so far in the fold: what is left when a static
+        ranking is taken away.
     detectable
         Smallest true mean rank IC that this many dates find with a chance of 80%.
     yearly

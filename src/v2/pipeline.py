@@ -6,8 +6,7 @@ No file is read or written here; the commands and `src.v2.api` do that.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,36 +15,38 @@ import polars as pl
 from src.v2.config import Config
 from src.v2.console import Stages, Track
 from src.v2.errors import ConfigError
+from src.v2.evaluation.baselines import PERMUTED, rule_tables
+from src.v2.evaluation.evaluate import RecordTrial, Setting, evaluate
 from src.v2.evaluation.folds import feature_stability, mean_curve, mean_importance
-from src.v2.evaluation.scores import score_block, score_holdout, score_walk_forward
-from src.v2.explain.folds import explain_folds
+from src.v2.evaluation.metric_keys import evaluation_metrics
+from src.v2.evaluation.scores import score_holdout, score_walk_forward
+from src.v2.evaluation.stability import group_features, stability
+from src.v2.evaluation.trial_log import Trials
+from src.v2.evaluation_records import Evaluation, Stability
+from src.v2.explain.folds import explain_folds, mean_importance_by_fold
 from src.v2.features.causality import features_that_look_ahead
 from src.v2.features.compute import compute_features, usable_features
 from src.v2.features.families import active_features, load_own_features
 from src.v2.features.registry import Feature
+from src.v2.modeling.baseline_fits import linear_forecasts, permuted_fits
 from src.v2.modeling.folds import Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard, make_card
 from src.v2.modeling.panel import Panel, build_panel
-from src.v2.modeling.shown_return import RankMap, add_shown_return, fit_rank_map
-from src.v2.modeling.walk_forward import (
-    FoldFit,
-    Trainer,
-    class_shares,
-    forecast_table,
-    make_trainer,
-    train_stride,
-    walk_forward,
+from src.v2.modeling.rules import rule_scores
+from src.v2.modeling.walk_forward import FoldFit, Trainer, make_trainer, train_stride, walk_forward
+from src.v2.out_of_sample import (
+    OpenHoldout,
+    Walked,
+    fold_result,
+    score_holdout_rows,
+    show_walk_forward,
 )
-from src.v2.records import (
-    Coverage,
-    Drop,
-    FeatureReport,
-    FoldResult,
-    HoldoutResult,
-    TrainingResult,
-)
+from src.v2.records import Coverage, Drop, FeatureReport, ShapSample, TrainingResult
+
+GROUPING_ROWS = 5000
+"""Rows that correlated features are grouped by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ class Prepared:
     """Whether market features read the market's own bars."""
     universe: tuple[str, ...]
     """Every ticker of the bars: those without a row still make the market's mean and ranks."""
+    closes: pl.DataFrame
+    """| date | ticker | close | of the universe."""
+    sectors: Mapping[str, str]
+    """Sector by ticker, where known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +80,20 @@ class Trained:
     card: ModelCard
 
 
-OpenHoldout = Callable[[dt.date, dt.date], int | None]
-"""Writes the opening of a holdout (first and last date) down and gives the count so far;
-None where nobody counts."""
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """Where trials and openings of the holdout are written down and counted."""
+
+    open_holdout: OpenHoldout
+    record_trial: RecordTrial
+
+
+def uncounted() -> Ledgers:
+    """Give ledgers that write nothing down: each run is the first trial of its own."""
+    return Ledgers(
+        lambda first, last: None,
+        lambda first, last, rank_ic, sharpe: Trials(1, ()),
+    )
 
 
 def prepare_panel(
@@ -86,6 +102,7 @@ def prepare_panel(
     coverage: Coverage,
     config: Config,
     stages: Stages,
+    sectors: Mapping[str, str] | None = None,
 ) -> Prepared:
     """Compute features and labels, and lay the folds.
 
@@ -97,6 +114,8 @@ def prepare_panel(
         | date | close | of the market, or None.
     coverage
         What the bars are.
+    sectors
+        Sector by ticker, where known.
 
     Raises
     ------
@@ -112,7 +131,8 @@ def prepare_panel(
     listed = bars.filter(pl.col("date") < start)["ticker"].n_unique()
     plan = plan_label(config.label, listed)
     features = active_features(config.features)
-    _refuse_look_ahead(bars, load_own_features(config.features.modules), market)
+    own = {feature.name for feature in load_own_features(config.features.modules)}
+    _refuse_look_ahead(bars, [feature for feature in features if feature.name in own], market)
     with stages.stage("features"):
         table = compute_features(bars, features, market)
     report = describe_features(features, table.frame.columns, table.left_out, table.infinite)
@@ -121,7 +141,16 @@ def prepare_panel(
     universe = tuple(bars["ticker"].unique().sort().to_list())
     coverage = _without_rows(coverage, panel, bars, config.features.min_history)
     return Prepared(
-        panel, schedule, plan, report, stretched, coverage, market is not None, universe
+        panel,
+        schedule,
+        plan,
+        report,
+        stretched,
+        coverage,
+        market is not None,
+        universe,
+        bars.select("date", "ticker", "close"),
+        sectors or {},
     )
 
 
@@ -129,20 +158,19 @@ def train_model(
     prepared: Prepared,
     config: Config,
     stages: Stages,
-    open_holdout: OpenHoldout,
+    ledgers: Ledgers,
     track: Track,
 ) -> Trained:
-    """Walk forward, score, explain, and fit the model that is shipped.
+    """Walk forward, explain, judge, and fit the model that is shipped.
 
     Parameters
     ----------
-    open_holdout
-        Called once, before the holdout is scored.
+    ledgers
+        Each is asked once: for the trial before the verdict, and before the holdout is scored.
     track
         Shows progress over the folds.
     """
     panel, schedule, plan = prepared.panel, prepared.schedule, prepared.plan
-    coverage = prepared.coverage
     trainer = make_trainer(panel, plan, config.model, config.validation, config.seed)
     with stages.stage("walk-forward"):
         steps = walk_forward(trainer, schedule)
@@ -151,28 +179,27 @@ def train_model(
             for fit in track(steps, "walk-forward", len(schedule.folds))
             if isinstance(fit, FoldFit)
         ]
-    with stages.stage("evaluation"):
-        tables, rank_map = shown_tables(fits, panel, plan)
-        folds = tuple(
-            _fold_result(fit, table, panel, plan) for fit, table in zip(fits, tables, strict=True)
-        )
-        walked = pl.concat(tables)
-        metrics = score_walk_forward(walked, folds, plan)
+    with stages.stage("SHAP values"):
+        sample = explain_folds(fits, plan, config.explain.shap_rows, config.seed)
+    walked = show_walk_forward(fits, panel, plan)
+    folds = tuple(
+        fold_result(fit, table, panel, plan) for fit, table in zip(fits, walked.tables, strict=True)
+    )
+    evaluation = _evaluate(prepared, trainer, fits, walked, sample, config, stages, ledgers)
     rounds = int(np.median([fold.rounds for fold in folds]))
     with stages.stage("holdout"):
-        holdout, held = _score_holdout(trainer, schedule, rounds, rank_map, open_holdout)
+        holdout, held = score_holdout_rows(trainer, schedule, rounds, walked, ledgers.open_holdout)
     with stages.stage("final fit"):
         window = trainer.newest_window(schedule)
         model = trainer.fit(window, rounds)
-    with stages.stage("SHAP values"):
-        sample = explain_folds(fits, plan, config.explain.shap_rows, config.seed)
-    importance = mean_importance([fold.importance for fold in folds], panel.names)
-    stability = feature_stability([fold.importance for fold in folds], panel.names)
     curve = mean_curve([fold.curve for fold in folds])
-    known = panel.label_end >= 0
-    metrics |= score_holdout(holdout.metrics)
-    metrics |= _counts(coverage, prepared, int(known.sum()), len(window.session))
-    metrics |= {"feature_stability": stability, "converged_epoch": float(rounds)}
+    table = pl.concat(walked.tables)
+    metrics = score_walk_forward(table, folds, plan) | evaluation_metrics(evaluation)
+    metrics |= score_holdout(holdout.metrics) | _counts(prepared, len(window.session))
+    metrics |= {
+        "feature_stability": evaluation.stability.spearman,
+        "converged_epoch": float(rounds),
+    }
     if curve is not None:
         at = min(rounds, len(curve.train_loss)) - 1
         metrics |= {"final_train_loss": curve.train_loss[at], "final_val_loss": curve.val_loss[at]}
@@ -182,24 +209,80 @@ def train_model(
         classes=plan.classes,
         settings=config.model_dump(mode="json"),
         config_fingerprint=config.fingerprint,
-        coverage=coverage,
+        coverage=prepared.coverage,
         features=prepared.features,
         train_stride=train_stride(config.validation, config.label.forward_days),
         panel_rows=len(panel.session),
         stretched_rows=prepared.stretched,
         training_rows=len(window.session),
         folds=folds,
-        predictions=pl.concat([walked, held]),
+        predictions=pl.concat([table, held]),
+        evaluation=evaluation,
         metrics=metrics,
         holdout=holdout,
         curve=curve,
         rounds=rounds,
-        importance=importance,
-        stability=stability,
+        importance=mean_importance([fold.importance for fold in folds], panel.names),
+        stability=evaluation.stability.spearman,
         shap=sample,
         stages=stages.seconds,
     )
-    return Trained(result, model, _card(prepared, result, window, config, rank_map))
+    return Trained(result, model, _card(prepared, result, window, config, walked))
+
+
+def _evaluate(
+    prepared: Prepared,
+    trainer: Trainer,
+    fits: Sequence[FoldFit],
+    walked: Walked,
+    sample: ShapSample,
+    config: Config,
+    stages: Stages,
+    ledgers: Ledgers,
+) -> Evaluation:
+    """Fit what the model is compared with, and take every number of its forecasts."""
+    plan, table = prepared.plan, pl.concat(walked.tables)
+    with stages.stage("linear baseline"):
+        linear = linear_forecasts(trainer, prepared.schedule, fits)
+    with stages.stage("permuted labels"):
+        permuted = permuted_fits(trainer, prepared.schedule, fits, None, config.seed)
+        null = None
+        if permuted:
+            null = explain_folds(permuted, plan, config.explain.shap_rows, config.seed)
+    with stages.stage("evaluation"):
+        rules = rule_tables(table, rule_scores(prepared.closes, plan.config.forward_days), plan)
+        baselines = {
+            **rules,
+            "logistic" if plan.classes else "ridge": linear,
+        }
+        if permuted:
+            nonsense = show_walk_forward(permuted, prepared.panel, plan)
+            baselines[PERMUTED] = pl.concat(nonsense.tables)
+        agreement = _stability(prepared.panel, fits, sample, null)
+        setting = Setting(
+            plan,
+            config.evaluation,
+            config.seed,
+            prepared.closes,
+            prepared.sectors,
+            {fit.fold.number: fit.prior for fit in fits},
+        )
+        return evaluate(table, baselines, agreement, setting, ledgers.record_trial)
+
+
+def _stability(
+    panel: Panel, fits: Sequence[FoldFit], sample: ShapSample, null: ShapSample | None
+) -> Stability:
+    """Compare the folds' features by what they do on test rows."""
+    first = panel.between(0, fits[0].fold.test_start)
+    step = max(1, len(first.session) // GROUPING_ROWS)
+    importances = [fit.model.importance() for fit in fits]
+    return stability(
+        feature_stability(importances, panel.names),
+        mean_importance_by_fold(sample),
+        group_features(first.features[::step]),
+        None if null is None else mean_importance_by_fold(null),
+    )
 
 
 def _refuse_look_ahead(
@@ -235,72 +318,6 @@ def _without_rows(
     return dataclasses.replace(coverage, tickers=kept, drops=(*coverage.drops, *short))
 
 
-def shown_tables(
-    fits: Sequence[FoldFit], panel: Panel, plan: LabelPlan
-) -> tuple[list[pl.DataFrame], RankMap | None]:
-    """Make each fold's forecasts table, and the map from rank to return for what comes after.
-
-    Each fold's shown returns use only outcomes that were known at its first test session.
-    """
-    tables: list[pl.DataFrame] = []
-    for fit in fits:
-        table = forecast_table(
-            fit.test, fit.forecast, plan, fold=fit.fold.number, part="walk_forward"
-        )
-        if not plan.classes:
-            start = panel.sessions[fit.fold.known_by]
-            table = add_shown_return(table, plan.target, _map_of(tables, plan, start))
-        tables.append(table)
-    return tables, _map_of(tables, plan, panel.sessions[-1])
-
-
-def _map_of(tables: Sequence[pl.DataFrame], plan: LabelPlan, known_by: dt.date) -> RankMap | None:
-    if plan.classes or plan.target != "rank" or not tables:
-        return None
-    return fit_rank_map(pl.concat(tables).filter(pl.col("label_end") <= known_by))
-
-
-def _fold_result(fit: FoldFit, table: pl.DataFrame, panel: Panel, plan: LabelPlan) -> FoldResult:
-    fold = fit.fold
-    return FoldResult(
-        number=fold.number,
-        train_first=panel.sessions[fit.train[0]],
-        train_last=panel.sessions[fit.train[1]],
-        test_first=panel.sessions[fold.test_start],
-        test_last=panel.sessions[fold.test_stop - 1],
-        train_rows=fit.train_rows,
-        purged_rows=fit.purged_rows,
-        test_rows=table.height,
-        rounds=fit.model.rounds,
-        metrics=score_block(table, plan, fit.prior),
-        curve=fit.curve,
-        importance=fit.model.importance(),
-    )
-
-
-def _score_holdout(
-    trainer: Trainer,
-    schedule: Schedule,
-    rounds: int,
-    rank_map: RankMap | None,
-    open_holdout: OpenHoldout,
-) -> tuple[HoldoutResult, pl.DataFrame]:
-    """Fit on development rows only, and score the holdout."""
-    plan, panel = trainer.plan, trainer.panel
-    window = trainer.window(schedule.holdout)
-    model = trainer.fit(window, rounds)
-    held = panel.between(schedule.holdout_start, schedule.sessions)
-    held = held.take(held.label_end >= 0)
-    first, last = panel.sessions[schedule.holdout_start], panel.sessions[-1]
-    opening = open_holdout(first, last)
-    table = forecast_table(held, model.predict(held.features), plan, fold=0, part="holdout")
-    if not plan.classes:
-        table = add_shown_return(table, plan.target, rank_map)
-    scores = score_block(table, plan, class_shares(window, plan))
-    result = HoldoutResult(first, last, table.height, len(window.session), scores, opening)
-    return result, table
-
-
 def describe_features(
     features: Sequence[Feature],
     columns: Sequence[str],
@@ -319,14 +336,13 @@ def describe_features(
     )
 
 
-def _counts(
-    coverage: Coverage, prepared: Prepared, samples: int, training_samples: int
-) -> dict[str, float]:
+def _counts(prepared: Prepared, training_samples: int) -> dict[str, float]:
+    coverage = prepared.coverage
     return {
         "processed_tickers_count": float(len(coverage.tickers)),
         "skipped_tickers_count": float(len(coverage.skipped)),
         "error_tickers_count": float(len(coverage.errors)),
-        "total_samples": float(samples),
+        "total_samples": float((prepared.panel.label_end >= 0).sum()),
         "training_samples": float(training_samples),
         "feature_count": float(len(prepared.features.names)),
     }
@@ -337,7 +353,7 @@ def _card(
     result: TrainingResult,
     window: Panel,
     config: Config,
-    rank_map: RankMap | None,
+    walked: Walked,
 ) -> ModelCard:
     return make_card(
         result,
@@ -346,6 +362,7 @@ def _card(
         window,
         config,
         prepared.plan,
-        rank_map,
+        walked.rank_map,
+        walked.probability_map,
         with_market=prepared.with_market,
     )

@@ -125,17 +125,15 @@ def _check_age(day: dt.date, today: dt.date, limit: int | None) -> None:
 
 
 def _past_skill(card: ModelCard) -> str:
-    """Say what the walk-forward showed of this model's ranking."""
+    """Say what the walk-forward showed of this model."""
     scores = card.out_of_sample
     ends = ("cv_rank_ic_pooled", "cv_rank_ic_low", "cv_rank_ic_high")
-    if not all(end in scores for end in ends):
-        return "its walk-forward was too small to say anything about the ranking."
-    mean, low, high = (scores[end] for end in ends)
-    sure = "no evidence of skill" if low <= 0 <= high else "zero lies outside"
-    return (
-        f"its walk-forward's mean rank IC was {mean:+.4f}, 95% interval {low:+.4f} to {high:+.4f}: "
-        f"{sure}."
-    )
+    found = ""
+    if all(end in scores for end in ends):
+        mean, low, high = (scores[end] for end in ends)
+        found = f"mean rank IC {mean:+.4f}, 95% interval {low:+.4f} to {high:+.4f}; "
+    withheld = "" if card.verdict == "evidence" else "; ratings are withheld"
+    return f"its walk-forward: {found}verdict: {card.verdict}{withheld}."
 
 
 def _report_absent(forecast: Forecast, config: Config) -> None:
@@ -171,15 +169,12 @@ def _table(rows: pl.DataFrame, card: ModelCard) -> str:
     table.add_column("ticker")
     table.add_column("close", justify="right")
     shown = ["p_" + name.lower().replace(" ", "_") for name in card.classes]
-    headings = ["rating", *shown] if card.classes else ["forecast"]
+    headings = [*(shown or ["forecast"]), "rating"]
     for heading in headings:
         table.add_column(heading, justify="right")
     for row in rows.iter_rows(named=True):
-        values = (
-            [row["rating"], *(f"{row[name]:.1%}" for name in shown)]
-            if card.classes
-            else [f"{row['predicted_return']:+.2%}"]
-        )
+        values = [f"{row[name]:.1%}" for name in shown] or [f"{row['predicted_return']:+.2%}"]
+        values.append(row["rating"] or "–")
         table.add_row(str(row["rank"]), printable(row["ticker"]), f"{row['close']:,.2f}", *values)
     out = io.StringIO()
     console = Console(file=out, width=100, highlight=False)

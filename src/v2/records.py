@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from src.v2.evaluation_records import Evaluation
+
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
@@ -174,6 +176,8 @@ class TrainingResult:
     predictions: pl.DataFrame
     """Out-of-sample: | date | ticker | fold | part | score | prediction or p_<class> |
     label | forward_return | expanding_mean | label_end |."""
+    evaluation: Evaluation
+    """What the walk-forward's forecasts showed, and the verdict."""
     metrics: Mapping[str, float]
     """Every number by its key in MLflow."""
     holdout: HoldoutResult

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import math
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from src.v2.evaluation_records import Evaluation
 from src.v2.records import Coverage, FoldResult, TrainingResult
 from src.v2.summary_text import TOP_FEATURES, reading
 
@@ -21,10 +23,11 @@ def summary_record(
     features = result.features
     top = list(result.importance.items())[:TOP_FEATURES]
     record = {
-        "schema_version": 1,
+        "schema_version": 2,
         "timestamp": timestamp.isoformat(timespec="seconds"),
         "mode": result.mode,
         "target": result.target,
+        "verdict": dataclasses.asdict(result.evaluation.verdict),
         "reading": reading(result),
         "data_coverage": _coverage_record(result.coverage),
         "model_params": result.settings["model"] | {"rounds": result.rounds},
@@ -36,6 +39,7 @@ def summary_record(
             "holdout_opening": result.holdout.opening,
             "metrics": dict(result.holdout.metrics),
         },
+        "evaluation": evaluation_record(result.evaluation),
         "feature_analysis": {
             "stability_score": result.stability,
             "top_features": dict(top),
@@ -48,6 +52,29 @@ def summary_record(
         "run_id": run_id,
     }
     return plain(record)
+
+
+def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
+    """Give the evaluation as plain values, without the daily returns of the portfolio."""
+    record: dict[str, Any] = {
+        field.name: getattr(evaluation, field.name) for field in dataclasses.fields(evaluation)
+    }
+    portfolio = record.pop("portfolio")
+    del record["verdict"]
+    kept = {name: _plain_record(part) for name, part in record.items()}
+    if portfolio is not None:
+        fields = [field.name for field in dataclasses.fields(portfolio) if field.name != "daily"]
+        kept["portfolio"] = {name: _plain_record(getattr(portfolio, name)) for name in fields}
+    return kept
+
+
+def _plain_record(part: Any) -> Any:
+    """Replace records by mappings, however deep."""
+    if isinstance(part, tuple):
+        return [_plain_record(item) for item in part]
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        return dataclasses.asdict(part)
+    return part
 
 
 def fold_record(fold: FoldResult) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from src.v2.config import SMALL_UNIVERSE
 from src.v2.console import printable
+from src.v2.evaluation_records import Interval
 from src.v2.records import Drop, TrainingResult
 
 TOP_FEATURES = 10
@@ -14,32 +14,49 @@ SHOWN_NAMES = 5
 
 
 def reading(result: TrainingResult) -> str:
-    """Say in one sentence what the walk-forward's ranking shows."""
-    metrics = result.metrics
-    tickers = len(result.coverage.tickers)
-    ic, low, high = (metrics[f"cv_rank_ic_{end}"] for end in ("pooled", "low", "high"))
-    if tickers < SMALL_UNIVERSE:
-        return (
-            f"{tickers} tickers are too few to compare with each other (20 are needed): "
-            "no claim is made about their ranking."
-        )
-    if not math.isfinite(ic):
-        return "No date has 10 labelled tickers: no claim is made about their ranking."
-    if not math.isfinite(low):
-        return (
-            f"Mean rank IC {ic:+.4f} over {metrics['cv_windows']:.0f} horizons: an interval needs "
-            "12 of them."
-        )
-    sure = "zero lies inside: no evidence of skill"
-    if low > 0:
-        sure = "zero lies below it: better than luck; what simple rules reach is not tested here"
-    elif high < 0:
-        sure = "zero lies above it: the ranking was wrong more often than luck allows"
+    """Say the verdict in a few sentences."""
+    return " ".join([f"Verdict: {headline(result)}.", *reasons(result)])
+
+
+def headline(result: TrainingResult) -> str:
+    """Give the word of the verdict, with what stands beside it."""
+    verdict = result.evaluation.verdict
+    return ", ".join([verdict.word, *verdict.beside])
+
+
+def reasons(result: TrainingResult) -> list[str]:
+    """Give what decided the verdict, one sentence each."""
+    verdict = result.evaluation.verdict
+    return [f"{reason[0].upper()}{reason[1:]}." for reason in verdict.reasons]
+
+
+def stability_line(result: TrainingResult) -> str:
+    """Say how far the folds agree on the features, beside what permuted labels reach."""
+    found = result.evaluation.stability
+    null = ""
+    if math.isfinite(found.phi_null):
+        null = f", {shown(found.phi_null, 'ratio')} on permuted labels"
     return (
-        f"Mean rank IC {ic:+.4f}, 95% interval {low:+.4f} to {high:+.4f} from "
-        f"{metrics['cv_dates']:,.0f} overlapping dates ({metrics['cv_windows']:.0f} horizons); "
-        f"{sure}."
+        f"stability score {shown(found.spearman, 'ratio')} (rank correlation of the folds' gain); "
+        f"Phi {shown(found.phi, 'ratio')} of the top {found.top} of {found.groups} groups by "
+        f"|SHAP| on test rows{null}; folds share rows, and stability is not skill"
     )
+
+
+def between(interval: Interval, style: str) -> str:
+    """Write a mean and its bounds.
+
+    Examples
+    --------
+    >>> between(Interval(0.012, -0.01, 0.03, 40), "ic")
+    '+0.0120 (-0.0100 to +0.0300)'
+    """
+    if not math.isfinite(interval.mean):
+        return "–"
+    if not math.isfinite(interval.low):
+        return f"{shown(interval.mean, style)} (no interval)"
+    low, high = shown(interval.low, style), shown(interval.high, style)
+    return f"{shown(interval.mean, style)} ({low} to {high})"
 
 
 def drop_lines(drops: tuple[Drop, ...]) -> list[str]:
@@ -76,7 +93,9 @@ def some(names: list[str]) -> str:
 
 
 def shown(value: float, style: str) -> str:
-    """Write a number in one of the styles ic, loss, share and signed; a dash for NaN.
+    """Write a number in a style; a dash for NaN.
+
+    Styles are ic, short, loss, ratio, chance, share and signed.
 
     Examples
     --------
@@ -88,6 +107,9 @@ def shown(value: float, style: str) -> str:
     return {
         "ic": f"{value:+.4f}",
         "loss": f"{value:.4f}",
+        "short": f"{value:+.3f}",
+        "ratio": f"{value:+.2f}",
+        "chance": f"{value:.3f}",
         "share": f"{value:.2%}",
         "signed": f"{value:+.2%}",
     }[style]

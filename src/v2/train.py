@@ -27,7 +27,7 @@ from src.v2.console import (
 from src.v2.errors import ConfigError, OmninmoError, PathTaken, TrackingError
 
 if TYPE_CHECKING:
-    from src.v2.pipeline import OpenHoldout, Trained
+    from src.v2.pipeline import Ledgers, Trained
     from src.v2.records import Coverage
     from src.v2.tracking.runs import TrackedRun
 
@@ -69,12 +69,14 @@ def train(config: Config, run_log: RunLog) -> Trained:
     store = _StorePreparation(config.mlflow)
     with stages.stage("libraries"):
         from src.v2 import pipeline
+        from src.v2.data.sectors import load_sectors
         from src.v2.data.sources import load_bars
         from src.v2.modeling.learners.xgboost_trees import check_device
     check_device(config.model)
     with stages.stage("bars"):
+        sectors = load_sectors(config.data.sectors)
         bars, market, coverage = load_bars(config.data, tuple(config.features.columns))
-    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages)
+    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages, sectors)
     coverage = prepared.coverage
     with stages.stage("waiting for MLflow"):
         store.wait()
@@ -83,7 +85,7 @@ def train(config: Config, run_log: RunLog) -> Trained:
     tags = _tags(config, coverage, now)
     with training_run(config.mlflow, run_name=_run_name(config, coverage, now), tags=tags) as run:
         trained = pipeline.train_model(
-            prepared, config, stages, _ledger(config, coverage), progress_bar
+            prepared, config, stages, _ledgers(config, coverage), progress_bar
         )
         written = _write_files(config, trained, run.run_id or None, stages, now)
         problem = _log(trained, run, run_log, written, stages, started)
@@ -121,6 +123,9 @@ def _write_files(
                 trained.result, fresh, config.explain.dependence_features
             )
         trained.result.predictions.write_parquet(fresh / "predictions.parquet")
+        portfolio = trained.result.evaluation.portfolio
+        if portfolio is not None:
+            portfolio.daily.write_parquet(fresh / "portfolio.parquet")
         fresh.chmod(0o755)
         model = _save_model(config, trained)
         report = free_path(paths.reports_dir / model.name)
@@ -137,8 +142,9 @@ def _write_files(
         show_note(f"the picture {name} could not be drawn: {reason}")
     record = summary_record(trained.result, model_path=model, run_id=run_id, timestamp=now)
     summary = write_summary(record, paths.logs_dir, now)
+    tables = {path.name: path for path in sorted(report.glob("*.parquet"))}
     files = {
-        "predictions.parquet": report / "predictions.parquet",
+        **tables,
         CARD_NAME: model / CARD_NAME,
         summary.name: summary,
     }
@@ -236,21 +242,36 @@ def _refuse_taken_model_path(config: Config) -> None:
         raise ConfigError(f"The model path {path} exists. Choose another, or replace it with -y.")
 
 
-def _ledger(config: Config, coverage: Coverage) -> OpenHoldout:
-    """Give the function that writes the opening of the holdout down."""
+def _ledgers(config: Config, coverage: Coverage) -> Ledgers:
+    """Give the functions that write trials and openings of the holdout down."""
     from src.v2.evaluation.ledger import record_opening
+    from src.v2.evaluation.trial_log import Trials, record_trial
+    from src.v2.pipeline import Ledgers
+
+    folder = config.paths.ledger_dir
+    tickers = coverage.tickers
+    prints = {
+        "data_fingerprint": coverage.fingerprint,
+        "config_fingerprint": config.fingerprint,
+    }
 
     def open_holdout(first: dt.date, last: dt.date) -> int:
-        return record_opening(
-            config.paths.ledger_dir,
-            tickers=coverage.tickers,
+        return record_opening(folder, tickers=tickers, first=first, last=last, **prints)
+
+    def try_out(
+        first: dt.date, last: dt.date, rank_ic: float | None, sharpe: float | None
+    ) -> Trials:
+        return record_trial(
+            folder,
+            tickers=tickers,
             first=first,
             last=last,
-            data_fingerprint=coverage.fingerprint,
-            config_fingerprint=config.fingerprint,
+            rank_ic=rank_ic,
+            sharpe=sharpe,
+            **prints,
         )
 
-    return open_holdout
+    return Ledgers(open_holdout, try_out)
 
 
 def _run_name(config: Config, coverage: Coverage, now: dt.datetime) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from src.v2.console import mask_secrets
 from src.v2.records import TrainingResult
+from src.v2.summary_evaluation import print_evaluation, print_verdict
 from src.v2.summary_record import folds_record
 from src.v2.summary_run import log_fold, note_markdown, run_params, sample_predictions
 from src.v2.summary_text import (
@@ -17,10 +18,10 @@ from src.v2.summary_text import (
     left_out_line,
     openings,
     ordinal,
-    reading,
     sessions,
     shown,
     some,
+    stability_line,
 )
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ def print_summary(
         f"target {result.target}, traded {sessions(settings['entry_lag'])} after the decision"
     )
     out.print()
+    print_verdict(out, result)
     _print_coverage(out, result)
     _print_performance(out, result)
+    print_evaluation(out, result)
     _print_features(out, result)
     out.print("[bold]Time[/]")
     out.print(_stage_table(result.stages))
@@ -239,7 +242,6 @@ def _print_performance(out: Console, result: TrainingResult) -> None:
         "in brackets what is to beat",
         "dim",
     )
-    _say(out, reading(result))
     _say(
         out,
         f"Holdout: scored by a model fitted on earlier rows only; {openings(holdout.opening)}. "
@@ -276,10 +278,7 @@ def _performance_rows(result: TrainingResult) -> list[tuple[str, str, str, str |
 
 def _print_features(out: Console, result: TrainingResult) -> None:
     out.print("[bold]Feature analysis[/]")
-    out.print(
-        f"  stability score {shown(result.stability, 'loss')} (mean rank correlation of the "
-        "folds' importance; stability is not skill)"
-    )
+    _say(out, stability_line(result))
     top = list(result.importance.items())[:TOP_FEATURES]
     longest = max(len(name) for name, _ in top)
     for place, (name, share) in enumerate(top, 1):

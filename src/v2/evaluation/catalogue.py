@@ -6,35 +6,8 @@ missing here.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class MetricDoc:
-    """What one key, or a group of keys, means.
-
-    Parameters
-    ----------
-    key
-        The key; ``{…}`` stands for one of the names in braces, ``*`` for any score.
-    """
-
-    key: str
-    formula: str
-    rows: str
-    unit: str
-    better: str
-
-    def matches(self, key: str) -> bool:
-        """Tell whether this entry describes a key."""
-        pattern = re.escape(self.key).replace(r"\*", "[a-z0-9_]+")
-        pattern = re.sub(r"\\{(.*?)\\}", lambda found: f"(?:{found[1].replace(',', '|')})", pattern)
-        return re.fullmatch(pattern.replace(r"\ ", ""), key) is not None
-
-
-WALKED = "walk-forward, out of sample"
-HELD = "holdout"
+from src.v2.evaluation.catalogue_evaluation import EVALUATION_KEYS
+from src.v2.evaluation.metric_doc import HELD, WALKED, MetricDoc
 
 SCORES: tuple[MetricDoc, ...] = (
     MetricDoc("rank_ic", "Spearman correlation of score and forward return", "", "-1 to 1", "up"),
@@ -179,7 +152,9 @@ def metrics_markdown() -> str:
         "correlation, and a score without rows is not logged.\n\n"
         "## Scores\n\n" + _table(SCORES, ("key", "formula", "unit", "better")) + "\n"
         "## Keys of a run\n\n" + _table(KEYS, ("key", "formula", "rows", "unit", "better")) + "\n"
-        "## Further keys of a fold's child run\n\n"
+        "## Keys of the evaluation\n\n"
+        + _table(EVALUATION_KEYS, ("key", "formula", "rows", "unit", "better"))
+        + "\n## Further keys of a fold's child run\n\n"
         + _table(FOLD_KEYS, ("key", "formula", "rows", "unit", "better"))
     )
 

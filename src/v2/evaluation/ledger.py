@@ -7,20 +7,14 @@ into a training set, so the count stands beside every number that comes from it.
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from src.v2.errors import OmninmoError
+from src.v2.evaluation import journal
 
 LEDGER_NAME = "holdout.jsonl"
-
-
-SAME_UNIVERSE = 0.5
-"""Two universes are one when they share this much of the smaller one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,56 +65,21 @@ def record_opening(
     pair = (data_fingerprint, config_fingerprint)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_suffix(".lock")):
+        with journal.locked(path.with_suffix(".lock")):
             seen = {
                 (opening.data_fingerprint, opening.config_fingerprint)
-                for opening in _read(path)
+                for opening in journal.read(path, Opening)
                 if opening.first <= last.isoformat()
                 and opening.last >= first.isoformat()
-                and _same_universe(opening.tickers, tickers)
+                and journal.same_universe(opening.tickers, tickers)
             }
             if pair not in seen:
                 now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
                 line = Opening(sorted(tickers), first.isoformat(), last.isoformat(), *pair, now)
-                _append(path, json.dumps(asdict(line), sort_keys=True))
+                journal.append(path, asdict(line))
     except OSError as error:
         raise OmninmoError(
             f"The holdout's ledger {path} cannot be written: {error.strerror}. Mend the folder, or "
             "name another with --paths.ledger-dir."
         ) from error
     return len(seen | {pair})
-
-
-def _same_universe(some: Sequence[str], others: Sequence[str]) -> bool:
-    shared = len(set(some) & set(others))
-    return shared >= SAME_UNIVERSE * min(len(set(some)), len(set(others)))
-
-
-def _append(path: Path, line: str) -> None:
-    """Add a line, after ending one that a crash tore."""
-    torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    with path.open("a", encoding="utf-8") as ledger:
-        ledger.write(("\n" if torn else "") + line + "\n")
-        ledger.flush()
-        os.fsync(ledger.fileno())
-
-
-def _read(path: Path) -> Iterator[Opening]:
-    """Every line that can be read; a line torn by a crash is passed over."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield Opening(**json.loads(line))
-        except (json.JSONDecodeError, TypeError):
-            continue
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock between processes."""
-    import fcntl
-
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

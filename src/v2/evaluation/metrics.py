@@ -105,25 +105,46 @@ def hit_rates(
         and downs, averaged over dates in the same way. A row on neither side hits nothing.
         NaN without rows.
     """
+    daily = daily_sides(predictions, cross_sectional=cross_sectional, middle=middle)
+    if daily.is_empty():
+        return {"hit_rate": float("nan"), "hit_base": float("nan")}
+    hit, up, down = (float(daily[name].sum()) / daily.height for name in ("hit", "up", "down"))
+    return {"hit_rate": hit, "hit_base": max(up, down)}
+
+
+def daily_sides(
+    predictions: pl.DataFrame, *, cross_sectional: bool, middle: float = 0.0
+) -> pl.DataFrame:
+    """Shares of hits, ups and downs of each date.
+
+    Parameters
+    ----------
+    predictions, cross_sectional, middle
+        As for `hit_rates`.
+
+    Returns
+    -------
+    pl.DataFrame
+        | date | hit | up | down | (fractions), sorted by date. Where all scores of a date are
+        the same, none is on a side of their mean.
+    """
     guess = pl.col("score")
     truth = pl.col("forward_return")
     if cross_sectional:
-        guess = guess - guess.mean().over("date")
+        constant = (guess.max() == guess.min()).over("date")
+        guess = pl.when(constant).then(0.0).otherwise(guess - guess.mean().over("date"))
         truth = truth - truth.mean().over("date")
     elif "prediction" in predictions.columns:
         guess = pl.col("prediction")
     else:
         guess = guess - middle
-    daily = (
+    return (
         predictions.drop_nulls(["score", "forward_return"])
         .select("date", hit=guess.sign() * truth.sign() > 0, up=truth > 0, down=truth < 0)
         .group_by("date")
         .agg(pl.col("hit", "up", "down").mean())
+        .sort("date")
     )
-    if daily.is_empty():
-        return {"hit_rate": float("nan"), "hit_base": float("nan")}
-    hit, up, down = (float(daily[name].sum()) / daily.height for name in ("hit", "up", "down"))
-    return {"hit_rate": hit, "hit_base": max(up, down)}
 
 
 def classification_metrics(

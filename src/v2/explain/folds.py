@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from src.v2.explain.shap_values import explain_rows, sample_rows_by_date
@@ -38,4 +39,19 @@ def explain_folds(fits: Sequence[FoldFit], plan: LabelPlan, rows: int, seed: int
         np.concatenate(bases),
         outputs,
         fits[0].test.names,
+    )
+
+
+def mean_importance_by_fold(sample: ShapSample) -> npt.NDArray[np.float64]:
+    """Mean absolute SHAP value of each feature on the test rows of each fold.
+
+    Returns
+    -------
+    ndarray
+        Array (folds, features), in the order of the folds' numbers; over all outputs.
+    """
+    size = np.abs(sample.values).mean(axis=1)
+    numbers = sample.rows["fold"].to_numpy()
+    return np.array(
+        [size[numbers == number].mean(axis=0) for number in np.unique(numbers)], dtype=np.float64
     )

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from src.v2.figures.calibration import calibration_curve
 from src.v2.figures.forecasts import confusion_matrix, forecast_against_actual
 from src.v2.figures.importance import feature_importance
 from src.v2.figures.learning import learning_curve, loss_name
+from src.v2.figures.portfolio import equity_curve
 from src.v2.figures.shap_base import features_by_shap, shap_unit
 from src.v2.figures.shap_dependence import shap_dependence
 from src.v2.figures.shap_plots import shap_summary
@@ -95,11 +97,20 @@ def training_figures(
         for feature in features_by_shap(sample)[:dependence_features]:
             name = _free_name(f"shap_dependence_{safe_file_name(feature)}", figures)
             figures[name] = lambda feature=feature: shap_dependence(sample, feature, unit)  # type: ignore[misc]
-    rows = result.predictions.filter(pl.col("part") == "walk_forward")
+    rows = result.predictions.filter(
+        (pl.col("part") == "walk_forward") & pl.col("label").is_not_null()
+    )
     if result.mode == "classification":
         figures["confusion_matrix.png"] = lambda: _confusion(rows, result.classes)
     else:
         figures["forecast_against_actual.png"] = lambda: forecast_against_actual(rows)
+    evaluation = result.evaluation
+    classes, portfolio = evaluation.classes, evaluation.portfolio
+    if classes is not None:
+        name = result.classes[-1]
+        figures["calibration.png"] = lambda: calibration_curve(classes, name)
+    if portfolio is not None:
+        figures["portfolio.png"] = lambda: equity_curve(portfolio)
     curve = result.curve
     if curve is not None:
         figures["learning_curve.png"] = lambda: learning_curve(

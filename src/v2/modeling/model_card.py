@@ -12,10 +12,11 @@ import numpy as np
 from src.v2.config import Config, module_hashes
 from src.v2.modeling.labels import LabelPlan, Target
 from src.v2.modeling.panel import Panel
+from src.v2.modeling.probabilities import ProbabilityMap
 from src.v2.modeling.shown_return import RankMap
 from src.v2.records import Mode, TrainingResult
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSIONED = ("mlflow", "numpy", "polars", "scikit-learn", "shap", "xgboost")
 
 
@@ -55,6 +56,10 @@ class ModelCard:
     out_of_sample: dict[str, float]
     """Scores of the walk-forward and the holdout; the shipped model itself, refitted on all
     rows, has none of its own."""
+    probability_map: ProbabilityMap | None = None
+    """From the raw to the calibrated probabilities of the classes."""
+    verdict: str = "no verdict"
+    verdict_reasons: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -67,6 +72,7 @@ def make_card(
     config: Config,
     plan: LabelPlan,
     rank_map: RankMap | None,
+    probability_map: ProbabilityMap | None,
     *,
     with_market: bool,
 ) -> ModelCard:
@@ -101,6 +107,9 @@ def make_card(
         config_fingerprint=result.config_fingerprint,
         module_hashes=module_hashes(config.features.modules),
         out_of_sample={key: value for key, value in scores.items() if np.isfinite(value)},
+        probability_map=probability_map,
+        verdict=result.evaluation.verdict.word,
+        verdict_reasons=result.evaluation.verdict.reasons,
         versions=installed_versions(),
     )
 

@@ -35,7 +35,8 @@ class FoldFit:
     prior
         Share of each class in the rows fitted on; empty for regression.
     test
-        Rows of the test block whose label is known by the start of the holdout.
+        Rows of the test block on dates whose labels are known by the start of the holdout. Rows
+        of tickers that stopped trading have no label: they are forecast, not scored.
     forecast
         One row for each test row: (rows,), or (rows, classes) for five classes.
     """
@@ -83,7 +84,7 @@ class Trainer:
         rounds, curve = self.choose_rounds(window)
         model = self.fit(window, rounds)
         test = self.panel.between(fold.test_start, fold.test_stop)
-        test = test.take(known_mask(test.label_end, development_end))
+        test = _forecast_rows(test, development_end)
         log.info("fold %d: %d rows fitted, %d rounds", fold.number, len(window.session), rounds)
         return FoldFit(
             fold,
@@ -114,7 +115,7 @@ class Trainer:
 
     def fit(self, window: Panel, rounds: int) -> FittedModel:
         """Fit a window for so many rounds."""
-        return self.learner.fit(self._rows(window), rounds)
+        return self.learner.fit(self.rows(window), rounds)
 
     def choose_rounds(self, window: Panel) -> tuple[int, LearningCurve | None]:
         """Choose the rounds on the purged tail of a training window, `min_rounds` at least.
@@ -130,11 +131,12 @@ class Trainer:
         if split is None:
             log.warning("the training window is too short to stop early: all rounds run")
             return everything
-        fit, tail = (self._rows(window.take(mask)) for mask in split)
+        fit, tail = (self.rows(window.take(mask)) for mask in split)
         rounds, curve = self.learner.choose_rounds(StopRows(fit, tail))
         return max(rounds, min(self.config.min_rounds, self.config.n_estimators)), curve
 
-    def _rows(self, window: Panel) -> TrainingRows:
+    def rows(self, window: Panel) -> TrainingRows:
+        """Weigh the rows of a window, for a learner."""
         label = self.plan.config
         uniqueness = label_uniqueness(
             window.ticker, window.bar, label.entry_lag, label.forward_days
@@ -149,6 +151,14 @@ def class_shares(window: Panel, plan: LabelPlan) -> tuple[float, ...]:
         return ()
     counts = np.bincount(window.labels().astype(np.int64), minlength=len(plan.classes))
     return tuple((counts / counts.sum()).tolist())
+
+
+def _forecast_rows(test: Panel, development_end: int) -> Panel:
+    """Keep the dates with a known label, without rows whose own label is known too late."""
+    known = known_mask(test.label_end, development_end)
+    last = int(test.session[known].max(initial=-1))
+    ended = (test.label_end < 0) & (test.session <= last)
+    return test.take(known | ended)
 
 
 def _window(panel: Panel, may: Mask) -> Panel:

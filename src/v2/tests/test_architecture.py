@@ -24,8 +24,9 @@ FLOORS = [
     {"figures"},
     {"tracking"},
     {"summary_text"},
-    {"summary_record", "summary_run"},
+    {"summary_record", "summary_run", "summary_evaluation"},
     {"training_summary"},
+    {"out_of_sample"},
     {"pipeline"},
     {"api"},
     {"audit_checks"},
@@ -48,7 +49,7 @@ PRIVATE_LIBRARIES = {
 }
 """Libraries that only some places may import, type hints aside."""
 
-DOORS = ("train", "predict", "runs")
+DOORS = ("train", "predict", "runs", "audit")
 HEAVY = ("numpy", "polars", "pandas", "xgboost", "mlflow", "shap", "matplotlib", "sklearn", "rich")
 
 

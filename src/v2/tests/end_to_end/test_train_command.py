@@ -157,12 +157,14 @@ def test_predict_ranks_the_latest_date_in_every_format(
     assert "days old" in table.err
 
 
-def test_predict_by_the_newest_model_gives_classes(
+def test_predict_by_the_newest_model_gives_probabilities_and_withholds_ratings(
     noise_workplace: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert predict.main([*noise_workplace.flags(), "--format", "json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert {row["rating"] for row in rows} <= {"up", "down"}
+    shown = capsys.readouterr()
+    rows = json.loads(shown.out)
+    assert {row["rating"] for row in rows} == {"no evidence"}
+    assert "verdict: no evidence; ratings are withheld" in shown.err
     assert all(row["p_up"] + row["p_down"] == pytest.approx(1.0) for row in rows)
 
 

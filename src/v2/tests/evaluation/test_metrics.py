@@ -142,3 +142,8 @@ def test_stability_is_the_mean_pairwise_spearman() -> None:
     assert feature_stability(folds, names) == pytest.approx(np.mean(pairs))
     assert feature_stability([folds[0], folds[0]], names) == pytest.approx(1.0)
     assert np.isnan(feature_stability(folds[:1], names))
+
+
+def test_a_date_of_equal_scores_hits_nothing() -> None:
+    table = _forecasts().with_columns(score=pl.lit(0.1 + 0.2))
+    assert hit_rates(table, cross_sectional=True)["hit_rate"] == 0.0

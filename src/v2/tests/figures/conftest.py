@@ -19,6 +19,7 @@ from src.v2.records import (
     ShapSample,
     TrainingResult,
 )
+from src.v2.tests.evaluations import make_evaluation
 
 FAMILIES = (
     *("momentum", "trend", "oscillators", "volatility", "drawdown", "range", "volume"),
@@ -129,6 +130,7 @@ def make_result(
         training_rows=1,
         folds=folds,
         predictions=make_predictions(rng, classes, days),
+        evaluation=make_evaluation(len(classes)),
         metrics={},
         holdout=HoldoutResult(DAY, DAY, 1, 1, {}, 1),
         curve=curve,

@@ -35,7 +35,9 @@ def test_the_set_is_complete_and_repeats_to_the_byte(
     names = [path.name for path in first.paths]
     forecast = "forecast_against_actual" if kind == "regression" else "confusion_matrix"
     assert names[:2] == ["feature_importance.png", "shap_summary.png"]
-    assert names[-2:] == [f"{forecast}.png", "learning_curve.png"]
+    judged = [] if kind == "regression" else ["calibration.png"]
+    expected = [f"{forecast}.png", *judged, "portfolio.png", "learning_curve.png"]
+    assert names[4:] == expected
     top = np.abs(result.shap.values).mean(axis=0).sum(axis=0).argsort()[::-1][:2]
     expected = [f"shap_dependence_{result.shap.feature_names[place]}.png" for place in top]
     assert names[2:4] == expected
@@ -99,7 +101,7 @@ def test_hostile_feature_names(result_of: Maker, tmp_path: Path) -> None:
     result = result_of(names=names, rows=80)
     written = write_training_figures(result, tmp_path / "deep", dependence_features=len(names))
     assert not written.failed
-    assert len({path.name.casefold() for path in written.paths}) == len(names) + 4
+    assert len({path.name.casefold() for path in written.paths}) == len(names) + 5
     assert all(path.parent == tmp_path / "deep" for path in written.paths)
     files = {path.name for path in (tmp_path / "deep").iterdir()}
     assert "shap_dependence_.._x.png" in files
@@ -124,7 +126,7 @@ def test_a_failing_picture_is_named_and_the_others_are_drawn(
         written = write_training_figures(result_of(count=6, rows=100), tmp_path, 1)
     assert dict(written.failed) == {"shap_summary.png": "RuntimeError: no ink"}
     assert "shap_summary.png" in caplog.text
-    assert len(written.paths) == 4
+    assert len(written.paths) == 5
 
 
 def test_a_run_without_shap_rows_or_curve_has_fewer_pictures(result_of: Maker) -> None:
@@ -132,7 +134,8 @@ def test_a_run_without_shap_rows_or_curve_has_fewer_pictures(result_of: Maker) -
     shap = result.shap
     empty = replace(shap, features=shap.features[:0], values=shap.values[:0], base=shap.base[:0])
     names = list(training_figures(replace(result, shap=empty, curve=None)))
-    assert names == ["feature_importance.png", "forecast_against_actual.png"]
+    expected = ["feature_importance.png", "forecast_against_actual.png", "portfolio.png"]
+    assert names == expected
 
 
 def test_the_holdout_is_not_drawn(result_of: Maker, tmp_path: Path) -> None:

@@ -1,0 +1,354 @@
+"""Which checks an audit makes, in which order, with the pipeline's own functions.
+
+Everything is tried on the bars, settings and features of the user. The holdout is never scored.
+To bound the time, features are recomputed for some tickers, and what has to be fitted again is
+fitted with few rounds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import polars as pl
+
+from src.v2.config import Config, ModelConfig
+from src.v2.console import Stages, Track, no_progress
+from src.v2.errors import NotEnoughData, OmninmoError
+from src.v2.evaluation.folds import feature_stability
+from src.v2.evaluation.leakage import (
+    bars_probes,
+    feature_probes,
+    fold_probes,
+    refits,
+    skill_probes,
+)
+from src.v2.evaluation.leakage.agreement import probe_stability
+from src.v2.evaluation.leakage.finding import Finding, skipped, some_names
+from src.v2.evaluation.leakage.identity import probe_label_in_features
+from src.v2.evaluation.leakage.label_probes import probe_labels
+from src.v2.evaluation.leakage.null_bars import permute_blocks
+from src.v2.evaluation.leakage.questions import QUESTIONS
+from src.v2.evaluation.stability import MIN_DISJOINT_FOLDS, group_features, stability
+from src.v2.evaluation_records import AuditCheck
+from src.v2.explain.folds import explain_folds, mean_importance_by_fold
+from src.v2.features.causality import features_that_look_ahead
+from src.v2.features.compute import usable_features
+from src.v2.features.families import active_features, load_own_features
+from src.v2.modeling.baseline_fits import permuted_fits
+from src.v2.modeling.folds import MIN_TRAIN_SPANS, schedule_folds
+from src.v2.modeling.panel import Panel
+from src.v2.modeling.walk_forward import FoldFit, Trainer, make_trainer
+from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.records import Coverage
+
+log = logging.getLogger(__name__)
+
+TICKERS_FITTED = 100
+"""Most tickers in fits that are made again and again."""
+
+ISOLATED_ROUNDS = 100
+"""Most rounds of the fit that is repeated with garbage; with early stopping as configured."""
+
+GAP_FOLDS = 6
+"""Last folds whose training window is shortened."""
+
+SHAP_ROWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """How one question is answered."""
+
+    probe: Callable[[_Case], Finding]
+    of_features: bool = False
+    """Whether it asks about features alone; the others need features that stand."""
+    of_bars: bool = False
+    """Whether it asks about bars alone, whatever the features do."""
+
+
+class _Case:
+    """What is audited; each thing is made when a check first asks for it."""
+
+    def __init__(
+        self,
+        bars: pl.DataFrame,
+        market: pl.DataFrame | None,
+        coverage: Coverage,
+        config: Config,
+        stages: Stages,
+        track: Track,
+    ) -> None:
+        self.bars, self.market, self.coverage = bars, market, coverage
+        self.config, self.stages, self.track = config, stages, track
+        self.seed = config.seed
+        self.horizon = config.label.forward_days
+
+    @cached_property
+    def own(self) -> tuple[str, ...]:
+        """Names of the user's own features."""
+        made = load_own_features(self.config.features.modules)
+        return (*(item.name for item in made), *self.config.features.columns)
+
+    @cached_property
+    def bench(self) -> feature_probes.FeatureBench:
+        features = active_features(self.config.features)
+        return feature_probes.feature_bench(self.bars, features, self.own, self.market, self.seed)
+
+    @cached_property
+    def grid(self) -> bars_probes.ReturnGrid:
+        return bars_probes.return_grid(self.bars)
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        return prepare_panel(self.bars, self.market, self.coverage, self.config, self.stages)
+
+    @cached_property
+    def sample(self) -> Panel:
+        """Rows of the tickers that are fitted on."""
+        tickers = feature_probes.sample_tickers(self.bars, TICKERS_FITTED, self.seed)
+        return fold_probes.rows_of(self.prepared.panel, tickers)
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """A trainer of few rounds."""
+        return self.make_trainer(self.sample, refits.quick_model(self.config.model))
+
+    def make_trainer(self, panel: Panel, model: ModelConfig) -> Trainer:
+        """Make a trainer as training does."""
+        config, plan = self.config, self.prepared.plan
+        return make_trainer(panel, plan, model, config.validation, config.seed)
+
+    @cached_property
+    def fits(self) -> tuple[FoldFit, ...]:
+        """One walk-forward that several checks share."""
+        return refits.fit_folds(self.trainer, self.prepared.schedule, self.track, "walk-forward")
+
+    @cached_property
+    def predictions(self) -> pl.DataFrame:
+        return refits.join_forecasts(self.fits, self.prepared.plan)
+
+
+def run_audit(
+    bars: pl.DataFrame,
+    market: pl.DataFrame | None,
+    coverage: Coverage,
+    config: Config,
+    stages: Stages,
+    track: Track = no_progress,
+) -> tuple[AuditCheck, ...]:
+    """Make every check, whatever the earlier ones found.
+
+    Where features fail, the checks that need a panel of them are skipped: training refuses such
+    features.
+
+    Parameters
+    ----------
+    bars
+        Checked bars of the universe: | date | ticker | close | and, where known, more |.
+    market
+        | date | close | of the market, or None.
+    coverage
+        What the bars are.
+    track
+        Shows progress over the folds.
+
+    Returns
+    -------
+    tuple of AuditCheck
+        In the order of `CHECKS`. An unexpected error of a check is a fail, with the error as
+        its evidence.
+
+    Raises
+    ------
+    OmninmoError
+        When settings or bars do not allow a training run at all.
+    """
+    sessions = bars["date"].unique().sort().to_list()
+    schedule_folds(sessions, config.validation, config.label.span)
+    case = _Case(bars, market, coverage, config, stages, track)
+    found: dict[str, Finding] = {}
+    for name, check in CHECKS.items():
+        failed = [past for past in found if CHECKS[past].of_features and _fails(found[past])]
+        if failed and not (check.of_features or check.of_bars):
+            found[name] = skipped(
+                f"features fail ({', '.join(failed)}): nothing is fitted on them. Mend or exclude "
+                "them first."
+            )
+            continue
+        if not (check.of_features or check.of_bars):
+            # Outside the check: bars or settings that training refuses are no finding.
+            _ = case.prepared
+        with stages.stage(name):
+            found[name] = _answer(name, check, case)
+    return tuple(
+        AuditCheck(name, QUESTIONS[name], one.outcome, one.evidence, dict(one.numbers))
+        for name, one in found.items()
+    )
+
+
+def _fails(finding: Finding) -> bool:
+    return finding.outcome == "fail"
+
+
+def _answer(name: str, check: _Check, case: _Case) -> Finding:
+    try:
+        finding = check.probe(case)
+    except NotEnoughData as error:
+        finding = skipped(str(error))
+    except OmninmoError:
+        raise
+    except Exception as error:
+        log.exception("the check %s ended by an error", name)
+        text = f"unexpected {type(error).__name__}: {error}. The traceback is in the log."
+        finding = Finding("fail", text)
+    log.info("%s: %s: %s", name, finding.outcome, finding.evidence)
+    return finding
+
+
+def _truncation(case: _Case) -> Finding:
+    """Probe some tickers, and the own features on all of them as training does."""
+    finding = feature_probes.probe_truncation(case.bench)
+    made = [item for item in load_own_features(case.config.features.modules) if not item.needs]
+    usable, _ = usable_features(case.bars, made)
+    sampled = case.bench.bars.height < case.bars.height
+    if finding.outcome == "fail" or not (usable and sampled):
+        return finding
+    guilty = features_that_look_ahead(case.bars, usable, case.market)
+    if not guilty:
+        return finding
+    text = f"past values of some tickers change when the bars end earlier: {some_names(guilty)}."
+    return Finding("fail", text, {**finding.numbers, "guilty": len(guilty)})
+
+
+def _folds(case: _Case) -> Finding:
+    marked = fold_probes.marked_panel(case.prepared.panel)
+    trainer = case.make_trainer(marked, case.config.model)
+    return fold_probes.probe_folds(trainer, case.prepared.schedule)
+
+
+def _fit_isolation(case: _Case) -> Finding:
+    model = case.config.model
+    fewer = {"n_estimators": min(model.n_estimators, ISOLATED_ROUNDS)}
+    trainer = case.make_trainer(case.sample, model.model_copy(update=fewer))
+    return fold_probes.probe_fit_isolation(trainer, case.prepared.schedule, case.seed)
+
+
+def _labels(case: _Case) -> Finding:
+    prepared = case.prepared
+    return probe_labels(case.bars, prepared.panel, prepared.plan, case.seed)
+
+
+def _label_in_features(case: _Case) -> Finding:
+    prepared = case.prepared
+    end = prepared.schedule.holdout_start
+    return probe_label_in_features(prepared.panel, prepared.plan, end, case.own, case.seed)
+
+
+def _permuted_labels(case: _Case) -> Finding:
+    schedule = case.prepared.schedule
+    numbers = [fold.number for fold in schedule.folds]
+    fits = permuted_fits(case.trainer, schedule, case.fits, numbers, case.seed)
+    if not fits:
+        return skipped("labels of a single ticker cannot move to another one")
+    what = f"models of {len(fits)} folds fitted on labels of other tickers"
+    return skill_probes.no_skill_expected(
+        refits.join_forecasts(fits, case.prepared.plan), case.horizon, what
+    )
+
+
+def _null_run(case: _Case) -> Finding:
+    """Run the panel and the walk-forward on bars that hold nothing to forecast."""
+    tickers = feature_probes.sample_tickers(case.bars, TICKERS_FITTED, case.seed)
+    bars = case.bars.filter(pl.col("ticker").is_in(tickers))
+    null = permute_blocks(bars, case.market, case.config.label.span, case.seed)
+    quiet = Stages()
+    prepared = prepare_panel(null.bars, null.market, case.coverage, case.config, quiet)
+    model, config = refits.quick_model(case.config.model), case.config
+    trainer = make_trainer(prepared.panel, prepared.plan, model, config.validation, config.seed)
+    fits = refits.fit_folds(trainer, prepared.schedule, case.track, "null run")
+    what = f"forecasts of returns permuted in {null.blocks} blocks of {len(tickers)} tickers"
+    return skill_probes.no_skill_expected(
+        refits.join_forecasts(fits, case.prepared.plan), case.horizon, what
+    )
+
+
+def _entry_lag(case: _Case) -> Finding:
+    label = case.config.label
+    return skill_probes.probe_entry_lag(
+        case.predictions, case.bars, label.forward_days, label.entry_lag
+    )
+
+
+def _purge_gap(case: _Case) -> Finding:
+    """Fit the last folds again with training that ends earlier."""
+    plan, tables = case.prepared.plan, {}
+    for gap in skill_probes.gaps_of(case.horizon):
+        fits: Sequence[FoldFit] = case.fits[-GAP_FOLDS:]
+        if gap:
+            schedule = refits.with_gap(case.prepared.schedule, gap, GAP_FOLDS)
+            fits = refits.fit_folds(case.trainer, schedule, case.track, f"gap +{gap}")
+        tables[gap] = refits.join_forecasts(fits, plan)
+    return skill_probes.probe_gap(tables, case.horizon)
+
+
+def _stability(case: _Case) -> Finding:
+    """Ask whether fits that share no row find the same features important."""
+    plan, trainer = case.prepared.plan, case.trainer
+    first = int(trainer.panel.session.min())
+    schedule = refits.disjoint_schedule(case.prepared.schedule, first, plan.config.span)
+    if schedule is None:
+        return skipped(
+            f"{case.prepared.schedule.holdout_start - first} development sessions hold fewer than "
+            f"{MIN_DISJOINT_FOLDS} disjoint blocks of {MIN_TRAIN_SPANS} spans "
+            f"({MIN_TRAIN_SPANS * plan.config.span} sessions) and one to test on"
+        )
+    fits = refits.fit_folds(trainer, schedule, case.track, "disjoint blocks")
+    every = [fold.number for fold in schedule.folds]
+    null = permuted_fits(trainer, schedule, fits, every, case.seed)
+    importances, nonsense = (
+        mean_importance_by_fold(explain_folds(some, plan, SHAP_ROWS, case.seed))
+        for some in (fits, null)
+    )
+    early = trainer.panel.between(0, schedule.folds[0].test_stop).features
+    groups = group_features(early[:: max(1, len(early) // SHAP_ROWS)])
+    gains = feature_stability([fit.model.importance() for fit in fits], trainer.panel.names)
+    return probe_stability(
+        stability(gains, importances, groups, nonsense, disjoint=True), len(fits)
+    )
+
+
+def _on_bench(probe: Callable[[feature_probes.FeatureBench], Finding]) -> _Check:
+    return _Check(lambda case: probe(case.bench), of_features=True)
+
+
+CHECKS: Mapping[str, _Check] = MappingProxyType(
+    {
+        "truncation_equality": _Check(_truncation, of_features=True),
+        "future_perturbation": _Check(
+            lambda case: feature_probes.probe_future(case.bench, case.seed), of_features=True
+        ),
+        "delisting": _on_bench(feature_probes.probe_delisting),
+        "isolation": _on_bench(feature_probes.probe_isolation),
+        "label_integrity": _Check(_labels),
+        "label_in_features": _Check(_label_in_features),
+        "fold_intervals": _Check(_folds),
+        "fit_isolation": _Check(_fit_isolation),
+        "permuted_labels": _Check(_permuted_labels),
+        "null_run": _Check(_null_run),
+        "entry_lag": _Check(_entry_lag),
+        "purge_gap": _Check(_purge_gap),
+        "duplicate_tickers": _Check(
+            lambda case: bars_probes.probe_duplicates(case.grid), of_bars=True
+        ),
+        "survivorship": _Check(
+            lambda case: bars_probes.probe_survivorship(case.bars), of_bars=True
+        ),
+        "calendar": _Check(lambda case: bars_probes.probe_calendar(case.grid), of_bars=True),
+        "stability": _Check(_stability),
+    }
+)
+"""Every check by the name of its question, features first; no setting leaves one out."""

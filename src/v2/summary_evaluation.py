@@ -1,0 +1,193 @@
+"""The evaluation on the console: the verdict, and the tables behind it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from src.v2.evaluation_records import Evaluation, Statistic
+from src.v2.records import TrainingResult
+from src.v2.summary_text import between, headline, reasons, sessions, shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+COLOURS = {
+    "evidence": "green",
+    "no evidence": "yellow",
+    "implausible: check for leakage": "red",
+}
+
+
+def print_verdict(out: Console, result: TrainingResult) -> None:
+    """Print the verdict and what decided it."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    verdict = result.evaluation.verdict
+    line = Text("Verdict: ", style="bold")
+    line.append(headline(result), style=f"bold {COLOURS[verdict.word]}")
+    out.print(line)
+    for reason in reasons(result):
+        out.print(Padding(Text(reason), (0, 0, 0, 2), expand=False))
+    if verdict.word != "evidence":
+        withheld = "Ratings are withheld: each reads as the verdict."
+        out.print(Padding(Text(withheld, style="dim"), (0, 0, 0, 2), expand=False))
+    out.print()
+
+
+def print_evaluation(out: Console, result: TrainingResult) -> None:
+    """Print the significance, the simple rules, the portfolio, the classes and the ratings."""
+    evaluation = result.evaluation
+    if evaluation.ranking is not None:
+        out.print("[bold]Significance[/], on all dates of the folds")
+        out.print(_significance(result))
+        out.print()
+    out.print("[bold]Simple rules[/] on the same folds, dates and rows")
+    out.print(_baselines(evaluation))
+    out.print(
+        "  R2: over the known mean; smaller error: chance of the model's lead by luck (Diebold, "
+        "Mariano)",
+        style="dim",
+    )
+    out.print()
+    if evaluation.classes is not None:
+        out.print("[bold]Probabilities[/], calibrated on earlier folds")
+        out.print(_probabilities(evaluation))
+        out.print()
+    if evaluation.ratings:
+        out.print("[bold]Ratings[/]: fifths of the ranking, and the return over the date's mean")
+        out.print(_ratings(evaluation))
+        out.print()
+    if evaluation.portfolio is not None:
+        _print_portfolio(out, result)
+
+
+def _rows(*headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place == 0 else "right", no_wrap=True)
+    return table
+
+
+def _significance(result: TrainingResult) -> Table:
+    evaluation, horizon = result.evaluation, result.settings["label"]["forward_days"]
+    ranking, returns = evaluation.ranking, evaluation.returns
+    assert ranking is not None
+    table = _rows("", "95% interval or test", "")
+    table.add_row(
+        "  mean rank IC",
+        between(ranking.rank_ic, "ic"),
+        f"{ranking.dates:,} dates, {ranking.rank_ic.windows} independent",
+    )
+    table.add_row("  mean IC", between(ranking.ic, "ic"), "")
+    table.add_row(
+        "  less each ticker's own mean",
+        between(ranking.demeaned_rank_ic, "ic"),
+        "0 if it never changes",
+    )
+    table.add_row(
+        "  exchange of tickers",
+        _p(ranking.permutation_p),
+        f"{ranking.permutations:,} draws, {ranking.exchangeable} of {ranking.tickers} tickers",
+    )
+    table.add_row(
+        f"  every {horizon}th date alone" if horizon > 1 else "  Student's t",
+        _test(ranking.non_overlapping),
+        "",
+    )
+    table.add_row("  Newey-West, too sure", _test(ranking.newey_west), "for comparison")
+    table.add_row(
+        "  smallest IC that would be found", shown(ranking.detectable, "ic"), "4 times of 5"
+    )
+    if returns is not None:
+        table.add_row("  R2 over known mean", between(returns.r2, "signed"), "")
+        table.add_row("  R2 within dates", between(returns.r2_demeaned, "signed"), "")
+        table.add_row("  Clark-West over known mean", _test(returns.clark_west_mean), "")
+        table.add_row("  Clark-West over zero", _test(returns.clark_west_zero), "")
+    sides = evaluation.sides
+    table.add_row("  hit rate over base rate", between(sides.difference, "signed"), "")
+    return table
+
+
+def _baselines(evaluation: Evaluation) -> Table:
+    table = _rows("", "rank IC", "model better by", "R2", "smaller error")
+    for rule in evaluation.baselines:
+        table.add_row(
+            f"  {rule.name}",
+            between(rule.rank_ic, "short"),
+            between(rule.margin, "short"),
+            shown(rule.r2, "signed"),
+            _p(rule.diebold_mariano.p),
+        )
+    return table
+
+
+def _probabilities(evaluation: Evaluation) -> Table:
+    classes = evaluation.classes
+    assert classes is not None
+    table = _rows("", "", "")
+    table.add_row("  log-loss skill over shares", between(classes.log_loss_skill, "signed"), "")
+    table.add_row("  Brier skill over shares", between(classes.brier_skill, "signed"), "")
+    table.add_row("  AUC within dates", between(classes.auc, "loss"), "0.5 is luck")
+    table.add_row(
+        "  calibration error",
+        shown(classes.ece, "share"),
+        f"up to {shown(classes.ece_null, 'share')} if right",
+    )
+    table.add_row(
+        "  average precision",
+        shown(classes.pr_auc, "loss"),
+        f"{shown(classes.pr_base, 'loss')} is luck",
+    )
+    return table
+
+
+def _ratings(evaluation: Evaluation) -> Table:
+    table = _rows("", "mean excess return", "rows")
+    for rating in reversed(evaluation.ratings):
+        table.add_row(f"  {rating.name}", between(rating.excess, "signed"), f"{rating.rows:,}")
+    return table
+
+
+def _print_portfolio(out: Console, result: TrainingResult) -> None:
+    portfolio = result.evaluation.portfolio
+    assert portfolio is not None
+    horizon = result.settings["label"]["forward_days"]
+    out.print(
+        f"[bold]Portfolio[/]: top and bottom {portfolio.quantile:.0%}, held "
+        f"{sessions(horizon)}, {portfolio.cost_bps:g} bps a side"
+    )
+    table = _rows("", "Sharpe", "a year", "sd", "drawdown", "turnover", "PSR", "DSR")
+    for book in portfolio.books:
+        table.add_row(
+            f"  {book.name}",
+            between(book.sharpe, "ratio"),
+            f"{book.annual_return:+.1%}",
+            f"{book.annual_volatility:.1%}",
+            f"{book.max_drawdown:.0%}",
+            f"{book.turnover:.1%}",
+            shown(book.psr, "chance"),
+            shown(book.dsr, "chance"),
+        )
+    out.print(table)
+    trials = result.evaluation.verdict.trials
+    out.print(
+        f"  PSR: chance of a true Sharpe ratio above 0; DSR: above the best of {trials} "
+        "trial(s) by luck",
+        style="dim",
+    )
+    out.print()
+
+
+def _p(value: float) -> str:
+    return f"p {value:.4f}" if math.isfinite(value) else "–"
+
+
+def _test(found: Statistic) -> str:
+    if not math.isfinite(found.statistic):
+        return "–"
+    return f"t {found.statistic:+.2f}, {_p(found.p)}"

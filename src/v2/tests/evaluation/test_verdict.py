@@ -1,0 +1,198 @@
+"""The truth table of the verdict, and the limits of the guard."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from src.v2.evaluation.guard import AUC, R2, RANK_IC, guard_checks
+from src.v2.evaluation.verdict import Findings, Rival, judge
+from src.v2.evaluation_records import (
+    GuardCheck,
+    Interval,
+    RankingSkill,
+    ReturnSkill,
+    SideSkill,
+    Statistic,
+)
+
+NAN = float("nan")
+
+
+def _guard(outcome: str) -> GuardCheck:
+    return GuardCheck("mean rank IC", 0.3, 0.2, 0.08, 0.12, outcome)  # type: ignore[arg-type]
+
+
+FOUND = Findings(
+    tickers=100,
+    windows=75,
+    rank_ic=Interval(0.05, 0.02, 0.08, 75),
+    permutation_p=0.001,
+    demeaned_rank_ic=0.04,
+    small=Statistic(NAN, NAN),
+    trials=1,
+    guard=(_guard("plausible"),),
+    rivals=(Rival("ridge", 0.04, Interval(0.01, -0.01, 0.03, 75)),),
+)
+EIGHT = dataclasses.replace(
+    FOUND,
+    tickers=8,
+    rank_ic=Interval(NAN, NAN, NAN, 75),
+    permutation_p=NAN,
+    small=Statistic(3.0, 0.001),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "said"),
+    [
+        ({}, "evidence", "lies above 0, from +0.0200"),
+        ({"rank_ic": Interval(0.05, 0.0, 0.1, 75)}, "no evidence", "reaches down to +0.0000"),
+        ({"rank_ic": Interval(-0.05, -0.1, -0.02, 75)}, "no evidence", "reaches down to -0.1"),
+        ({"rank_ic": Interval(0.05, NAN, NAN, 9), "windows": 9}, "no evidence", "too short"),
+        ({"permutation_p": 0.05}, "no evidence", "p 0.0500 is not below 0.05"),
+        ({"permutation_p": 0.049}, "evidence", "p 0.0490 is below 0.05"),
+        ({"permutation_p": 0.049, "trials": 2}, "no evidence", "0.025 (0.05 over 2 trials)"),
+        ({"permutation_p": 0.001, "trials": 49}, "evidence", "over 49 trials"),
+        ({"permutation_p": 0.001, "trials": 50}, "no evidence", "over 50 trials"),
+        ({"permutation_p": NAN}, "no evidence", "too few tickers of equal history"),
+        ({"demeaned_rank_ic": 0.0}, "no evidence", "static ranking"),
+        ({"demeaned_rank_ic": NAN}, "no evidence", "static ranking"),
+        ({"guard": (_guard("suspicious"),)}, "evidence", "is suspicious"),
+        ({"guard": (_guard("implausible"),)}, "implausible: check for leakage", "believable"),
+    ],
+)
+def test_truth_table_from_twenty_tickers_on(
+    changes: dict[str, object], word: str, said: str
+) -> None:
+    verdict = judge(dataclasses.replace(FOUND, **changes))  # type: ignore[arg-type]
+    assert verdict.word == word
+    assert any(said in reason for reason in verdict.reasons), verdict.reasons
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({}, "evidence"),
+        ({"small": Statistic(1.0, 0.2)}, "no evidence"),
+        ({"small": Statistic(3.0, 0.03), "trials": 2}, "no evidence"),
+        ({"small": Statistic(NAN, NAN)}, "no evidence"),
+        ({"guard": (_guard("implausible"),)}, "implausible: check for leakage"),
+        ({"tickers": 19}, "evidence"),
+        ({"tickers": 20}, "no evidence"),
+    ],
+)
+def test_truth_table_below_twenty_tickers(changes: dict[str, object], word: str) -> None:
+    verdict = judge(dataclasses.replace(EIGHT, **changes))  # type: ignore[arg-type]
+    assert verdict.word == word
+    assert bool(verdict.beside) == (changes.get("tickers") == 20)
+
+
+def test_an_implausible_run_is_so_whatever_else_it_shows() -> None:
+    worst = dataclasses.replace(
+        FOUND,
+        rank_ic=Interval(-0.3, -0.4, -0.2, 75),
+        permutation_p=1.0,
+        guard=(_guard("plausible"), _guard("implausible")),
+    )
+    assert judge(worst).word == "implausible: check for leakage"
+
+
+def test_rules_that_do_as_well_stand_beside_the_word() -> None:
+    rivals = (
+        Rival("ridge", 0.06, Interval(-0.01, -0.03, 0.01, 75)),
+        Rival("momentum 12-1", 0.04, Interval(0.01, -0.01, 0.03, 75)),
+        Rival("reversal", 0.0, Interval(0.05, 0.02, 0.08, 75)),
+    )
+    beside = judge(dataclasses.replace(FOUND, rivals=rivals)).beside
+    assert beside == ("no better than ridge", "not shown to beat momentum 12-1")
+
+
+def _ranking(mean: float, low: float, dates: int = 1000, ic: float = 0.05) -> RankingSkill:
+    nothing = Statistic(NAN, NAN)
+    return RankingSkill(
+        dates=dates,
+        tickers=100,
+        ic=Interval(ic, NAN, NAN, 50),
+        rank_ic=Interval(mean, low, NAN, 50),
+        rank_ic_std=0.1,
+        icir=0.5,
+        positive_share=0.5,
+        permutation_p=0.5,
+        permutations=999,
+        exchangeable=100,
+        non_overlapping=nothing,
+        newey_west=nothing,
+        demeaned_rank_ic=Interval(mean, low, NAN, 50),
+        detectable=0.03,
+        yearly=(),
+    )
+
+
+def _returns(r2: float, low: float, demeaned: float = 0.0) -> ReturnSkill:
+    nothing = Statistic(NAN, NAN)
+    return ReturnSkill(
+        r2=Interval(r2, low, NAN, 50),
+        r2_zero=Interval(0.9, 0.8, NAN, 50),
+        r2_demeaned=Interval(demeaned, demeaned - 0.001, NAN, 50),
+        clark_west_mean=nothing,
+        clark_west_zero=nothing,
+    )
+
+
+def _outcomes(
+    forward_days: int, ranking: RankingSkill | None, returns: ReturnSkill | None
+) -> set[str]:
+    sides = SideSkill(0.5, 0.5, Interval(0.0, -0.01, 0.01, 50))
+    checks = guard_checks(
+        forward_days, ranking=ranking, returns=returns, sides=sides, classes=None, portfolio=None
+    )
+    return {check.outcome for check in checks}
+
+
+@pytest.mark.parametrize(
+    ("forward_days", "mean", "low", "outcome"),
+    [
+        (20, 0.07, 0.05, "plausible"),
+        (20, 0.09, 0.05, "suspicious"),
+        (20, 0.13, 0.11, "suspicious"),
+        (20, 0.13, 0.121, "implausible"),
+        (20, 0.25, NAN, "implausible"),
+        (20, 0.23, NAN, "suspicious"),
+        (60, 0.19, 0.15, "suspicious"),
+        (60, 0.25, 0.21, "implausible"),
+        (250, 0.25, 0.21, "implausible"),
+    ],
+)
+def test_the_rank_ic_passes_its_limit_by_its_bound_or_twice_over(
+    forward_days: int, mean: float, low: float, outcome: str
+) -> None:
+    found = _outcomes(forward_days, _ranking(mean, low), None)
+    assert (outcome in found) and ("implausible" in found) == (outcome == "implausible")
+
+
+def test_the_rank_ic_of_few_dates_is_not_guarded() -> None:
+    assert _outcomes(20, _ranking(0.5, 0.4, dates=249), None) == {"plausible"}
+
+
+def test_r2_is_guarded_against_the_mean_and_within_dates_but_never_against_zero() -> None:
+    assert _outcomes(30, None, _returns(0.0, -0.01)) == {"plausible"}
+    assert "implausible" in _outcomes(21, None, _returns(0.03, 0.021))
+    assert "suspicious" in _outcomes(21, None, _returns(0.03, 0.019))
+    assert "implausible" in _outcomes(21, None, _returns(0.0, -0.01, demeaned=0.03))
+
+
+def test_more_r2_than_the_ic_allows_is_implausible() -> None:
+    assert "implausible" in _outcomes(90, _ranking(0.01, 0, ic=0.01), _returns(0, 0, 0.03))
+    assert _outcomes(90, _ranking(0.01, 0, ic=0.12), _returns(0, 0, 0.02)) == {"plausible"}
+
+
+def test_limits_are_linear_in_the_logarithm_of_the_horizon_and_flat_beyond() -> None:
+    assert R2.at(1) == R2.at(21) == (0.01, 0.02)
+    assert R2.at(75) == pytest.approx((0.03, 0.06))
+    assert R2.at(1000) == (0.08, 0.15)
+    middle = round(math.sqrt(21 * 60))
+    assert RANK_IC.at(middle) == pytest.approx((0.10, 0.16), abs=0.002)
+    assert AUC.at(1) == AUC.at(250) == (0.56, 0.60)
