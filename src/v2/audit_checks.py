@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 
 import polars as pl
 
-from src.v2.config import Config, ModelConfig
+from src.v2.audit_case import TICKERS_FITTED, AuditCase
+from src.v2.config import Config
 from src.v2.console import Stages, Track, no_progress
 from src.v2.errors import NotEnoughData, OmninmoError
 from src.v2.evaluation.folds import feature_stability
@@ -37,18 +37,14 @@ from src.v2.evaluation_records import AuditCheck
 from src.v2.explain.folds import explain_folds, mean_importance_by_fold
 from src.v2.features.causality import features_that_look_ahead
 from src.v2.features.compute import usable_features
-from src.v2.features.families import active_features, load_own_features
+from src.v2.features.families import load_own_features
 from src.v2.modeling.baseline_fits import permuted_fits
 from src.v2.modeling.folds import MIN_TRAIN_SPANS, schedule_folds
-from src.v2.modeling.panel import Panel
-from src.v2.modeling.walk_forward import FoldFit, Trainer, make_trainer
-from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.modeling.walk_forward import FoldFit, make_trainer
+from src.v2.pipeline import prepare_panel
 from src.v2.records import Coverage
 
 log = logging.getLogger(__name__)
-
-TICKERS_FITTED = 100
-"""Most tickers in fits that are made again and again."""
 
 ISOLATED_ROUNDS = 100
 """Most rounds of the fit that is repeated with garbage; with early stopping as configured."""
@@ -63,73 +59,11 @@ SHAP_ROWS = 2000
 class _Check:
     """How one question is answered."""
 
-    probe: Callable[[_Case], Finding]
+    probe: Callable[[AuditCase], Finding]
     of_features: bool = False
     """Whether it asks about features alone; the others need features that stand."""
     of_bars: bool = False
     """Whether it asks about bars alone, whatever the features do."""
-
-
-class _Case:
-    """What is audited; each thing is made when a check first asks for it."""
-
-    def __init__(
-        self,
-        bars: pl.DataFrame,
-        market: pl.DataFrame | None,
-        coverage: Coverage,
-        config: Config,
-        stages: Stages,
-        track: Track,
-    ) -> None:
-        self.bars, self.market, self.coverage = bars, market, coverage
-        self.config, self.stages, self.track = config, stages, track
-        self.seed = config.seed
-        self.horizon = config.label.forward_days
-
-    @cached_property
-    def own(self) -> tuple[str, ...]:
-        """Names of the user's own features."""
-        made = load_own_features(self.config.features.modules)
-        return (*(item.name for item in made), *self.config.features.columns)
-
-    @cached_property
-    def bench(self) -> feature_probes.FeatureBench:
-        features = active_features(self.config.features)
-        return feature_probes.feature_bench(self.bars, features, self.own, self.market, self.seed)
-
-    @cached_property
-    def grid(self) -> bars_probes.ReturnGrid:
-        return bars_probes.return_grid(self.bars)
-
-    @cached_property
-    def prepared(self) -> Prepared:
-        return prepare_panel(self.bars, self.market, self.coverage, self.config, self.stages)
-
-    @cached_property
-    def sample(self) -> Panel:
-        """Rows of the tickers that are fitted on."""
-        tickers = feature_probes.sample_tickers(self.bars, TICKERS_FITTED, self.seed)
-        return fold_probes.rows_of(self.prepared.panel, tickers)
-
-    @cached_property
-    def trainer(self) -> Trainer:
-        """A trainer of few rounds."""
-        return self.make_trainer(self.sample, refits.quick_model(self.config.model))
-
-    def make_trainer(self, panel: Panel, model: ModelConfig) -> Trainer:
-        """Make a trainer as training does."""
-        config, plan = self.config, self.prepared.plan
-        return make_trainer(panel, plan, model, config.validation, config.seed)
-
-    @cached_property
-    def fits(self) -> tuple[FoldFit, ...]:
-        """One walk-forward that several checks share."""
-        return refits.fit_folds(self.trainer, self.prepared.schedule, self.track, "walk-forward")
-
-    @cached_property
-    def predictions(self) -> pl.DataFrame:
-        return refits.join_forecasts(self.fits, self.prepared.plan)
 
 
 def run_audit(
@@ -169,7 +103,7 @@ def run_audit(
     """
     sessions = bars["date"].unique().sort().to_list()
     schedule_folds(sessions, config.validation, config.label.span)
-    case = _Case(bars, market, coverage, config, stages, track)
+    case = AuditCase(bars, market, coverage, config, stages, track)
     found: dict[str, Finding] = {}
     for name, check in CHECKS.items():
         failed = [past for past in found if CHECKS[past].of_features and _fails(found[past])]
@@ -194,7 +128,7 @@ def _fails(finding: Finding) -> bool:
     return finding.outcome == "fail"
 
 
-def _answer(name: str, check: _Check, case: _Case) -> Finding:
+def _answer(name: str, check: _Check, case: AuditCase) -> Finding:
     try:
         finding = check.probe(case)
     except NotEnoughData as error:
@@ -209,7 +143,7 @@ def _answer(name: str, check: _Check, case: _Case) -> Finding:
     return finding
 
 
-def _truncation(case: _Case) -> Finding:
+def _truncation(case: AuditCase) -> Finding:
     """Probe some tickers, and the own features on all of them as training does."""
     finding = feature_probes.probe_truncation(case.bench)
     made = [item for item in load_own_features(case.config.features.modules) if not item.needs]
@@ -224,31 +158,31 @@ def _truncation(case: _Case) -> Finding:
     return Finding("fail", text, {**finding.numbers, "guilty": len(guilty)})
 
 
-def _folds(case: _Case) -> Finding:
+def _folds(case: AuditCase) -> Finding:
     marked = fold_probes.marked_panel(case.prepared.panel)
     trainer = case.make_trainer(marked, case.config.model)
     return fold_probes.probe_folds(trainer, case.prepared.schedule)
 
 
-def _fit_isolation(case: _Case) -> Finding:
+def _fit_isolation(case: AuditCase) -> Finding:
     model = case.config.model
     fewer = {"n_estimators": min(model.n_estimators, ISOLATED_ROUNDS)}
     trainer = case.make_trainer(case.sample, model.model_copy(update=fewer))
     return fold_probes.probe_fit_isolation(trainer, case.prepared.schedule, case.seed)
 
 
-def _labels(case: _Case) -> Finding:
+def _labels(case: AuditCase) -> Finding:
     prepared = case.prepared
     return probe_labels(case.bars, prepared.panel, prepared.plan, case.seed)
 
 
-def _label_in_features(case: _Case) -> Finding:
+def _label_in_features(case: AuditCase) -> Finding:
     prepared = case.prepared
     end = prepared.schedule.holdout_start
     return probe_label_in_features(prepared.panel, prepared.plan, end, case.own, case.seed)
 
 
-def _permuted_labels(case: _Case) -> Finding:
+def _permuted_labels(case: AuditCase) -> Finding:
     schedule = case.prepared.schedule
     numbers = [fold.number for fold in schedule.folds]
     fits = permuted_fits(case.trainer, schedule, case.fits, numbers, case.seed)
@@ -260,7 +194,7 @@ def _permuted_labels(case: _Case) -> Finding:
     )
 
 
-def _null_run(case: _Case) -> Finding:
+def _null_run(case: AuditCase) -> Finding:
     """Run the panel and the walk-forward on bars that hold nothing to forecast."""
     tickers = feature_probes.sample_tickers(case.bars, TICKERS_FITTED, case.seed)
     bars = case.bars.filter(pl.col("ticker").is_in(tickers))
@@ -276,14 +210,14 @@ def _null_run(case: _Case) -> Finding:
     )
 
 
-def _entry_lag(case: _Case) -> Finding:
+def _entry_lag(case: AuditCase) -> Finding:
     label = case.config.label
     return skill_probes.probe_entry_lag(
         case.predictions, case.bars, label.forward_days, label.entry_lag
     )
 
 
-def _purge_gap(case: _Case) -> Finding:
+def _purge_gap(case: AuditCase) -> Finding:
     """Fit the last folds again with training that ends earlier."""
     plan, tables = case.prepared.plan, {}
     for gap in skill_probes.gaps_of(case.horizon):
@@ -295,7 +229,7 @@ def _purge_gap(case: _Case) -> Finding:
     return skill_probes.probe_gap(tables, case.horizon)
 
 
-def _stability(case: _Case) -> Finding:
+def _stability(case: AuditCase) -> Finding:
     """Ask whether fits that share no row find the same features important."""
     plan, trainer = case.prepared.plan, case.trainer
     first = int(trainer.panel.session.min())

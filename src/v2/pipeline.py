@@ -15,27 +15,23 @@ import polars as pl
 from src.v2.config import Config
 from src.v2.console import Stages, Track
 from src.v2.errors import ConfigError
-from src.v2.evaluation.baselines import PERMUTED, rule_tables
-from src.v2.evaluation.evaluate import RecordTrial, Setting, evaluate
-from src.v2.evaluation.folds import feature_stability, mean_curve, mean_importance
+from src.v2.evaluation.evaluate import RecordTrial
+from src.v2.evaluation.folds import mean_curve, mean_importance
 from src.v2.evaluation.metric_keys import evaluation_metrics
 from src.v2.evaluation.scores import score_holdout, score_walk_forward
-from src.v2.evaluation.stability import group_features, stability
 from src.v2.evaluation.trial_log import Trials
-from src.v2.evaluation_records import Evaluation, Stability
-from src.v2.explain.folds import explain_folds, mean_importance_by_fold
+from src.v2.explain.folds import explain_folds
 from src.v2.features.causality import features_that_look_ahead
 from src.v2.features.compute import compute_features, usable_features
 from src.v2.features.families import active_features, load_own_features
 from src.v2.features.registry import Feature
-from src.v2.modeling.baseline_fits import linear_forecasts, permuted_fits
+from src.v2.judgement import Forecasts, Market, judge_forecasts
 from src.v2.modeling.folds import Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard, make_card
 from src.v2.modeling.panel import Panel, build_panel
-from src.v2.modeling.rules import rule_scores
-from src.v2.modeling.walk_forward import FoldFit, Trainer, make_trainer, train_stride, walk_forward
+from src.v2.modeling.walk_forward import FoldFit, make_trainer, train_stride, walk_forward
 from src.v2.out_of_sample import (
     OpenHoldout,
     Walked,
@@ -43,10 +39,7 @@ from src.v2.out_of_sample import (
     score_holdout_rows,
     show_walk_forward,
 )
-from src.v2.records import Coverage, Drop, FeatureReport, ShapSample, TrainingResult
-
-GROUPING_ROWS = 5000
-"""Rows that correlated features are grouped by."""
+from src.v2.records import Coverage, Drop, FeatureReport, TrainingResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +178,15 @@ def train_model(
     folds = tuple(
         fold_result(fit, table, panel, plan) for fit, table in zip(fits, walked.tables, strict=True)
     )
-    evaluation = _evaluate(prepared, trainer, fits, walked, sample, config, stages, ledgers)
+    evaluation = judge_forecasts(
+        Forecasts(fits, walked, sample),
+        trainer,
+        prepared.schedule,
+        Market(prepared.closes, prepared.sectors),
+        config,
+        stages,
+        ledgers.record_trial,
+    )
     rounds = int(np.median([fold.rounds for fold in folds]))
     with stages.stage("holdout"):
         holdout, held = score_holdout_rows(trainer, schedule, rounds, walked, ledgers.open_holdout)
@@ -228,61 +229,6 @@ def train_model(
         stages=stages.seconds,
     )
     return Trained(result, model, _card(prepared, result, window, config, walked))
-
-
-def _evaluate(
-    prepared: Prepared,
-    trainer: Trainer,
-    fits: Sequence[FoldFit],
-    walked: Walked,
-    sample: ShapSample,
-    config: Config,
-    stages: Stages,
-    ledgers: Ledgers,
-) -> Evaluation:
-    """Fit what the model is compared with, and take every number of its forecasts."""
-    plan, table = prepared.plan, pl.concat(walked.tables)
-    with stages.stage("linear baseline"):
-        linear = linear_forecasts(trainer, prepared.schedule, fits)
-    with stages.stage("permuted labels"):
-        permuted = permuted_fits(trainer, prepared.schedule, fits, None, config.seed)
-        null = None
-        if permuted:
-            null = explain_folds(permuted, plan, config.explain.shap_rows, config.seed)
-    with stages.stage("evaluation"):
-        rules = rule_tables(table, rule_scores(prepared.closes, plan.config.forward_days), plan)
-        baselines = {
-            **rules,
-            "logistic" if plan.classes else "ridge": linear,
-        }
-        if permuted:
-            nonsense = show_walk_forward(permuted, prepared.panel, plan)
-            baselines[PERMUTED] = pl.concat(nonsense.tables)
-        agreement = _stability(prepared.panel, fits, sample, null)
-        setting = Setting(
-            plan,
-            config.evaluation,
-            config.seed,
-            prepared.closes,
-            prepared.sectors,
-            {fit.fold.number: fit.prior for fit in fits},
-        )
-        return evaluate(table, baselines, agreement, setting, ledgers.record_trial)
-
-
-def _stability(
-    panel: Panel, fits: Sequence[FoldFit], sample: ShapSample, null: ShapSample | None
-) -> Stability:
-    """Compare the folds' features by what they do on test rows."""
-    first = panel.between(0, fits[0].fold.test_start)
-    step = max(1, len(first.session) // GROUPING_ROWS)
-    importances = [fit.model.importance() for fit in fits]
-    return stability(
-        feature_stability(importances, panel.names),
-        mean_importance_by_fold(sample),
-        group_features(first.features[::step]),
-        None if null is None else mean_importance_by_fold(null),
-    )
 
 
 def _refuse_look_ahead(

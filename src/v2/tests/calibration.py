@@ -1,10 +1,22 @@
-"""What the verdict says of panels whose truth is known."""
+"""What the verdict says of panels whose truth is known.
+
+    python -m src.v2.tests.calibration FOLDER
+
+judges every case, keeps what is done in FOLDER, and writes the table of docs/evaluation.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +29,36 @@ from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import FoldFit, Trainer
 from src.v2.tests.synthetic import random_walk_bars
 
+START, END = "<!-- calibration -->", "<!-- end of calibration -->"
 TICKERS, SESSIONS = 100, 3000
 SHUFFLED_FOLDS = 6
 SIGNAL_DAYS = 60
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "features": {"families": ["momentum", "trend", "volatility", "market", "cross_section"]},
-    "model": {"n_estimators": 60, "early_stopping_rounds": 0},
+    "model": {"n_estimators": 60, "early_stopping_rounds": 0, "threads": 1},
     "explain": {"shap_rows": 50},
 }
 """Fewer features and rounds than the defaults, so that a panel takes seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Panels of one kind, by seeds that were fixed before the first run."""
+
+    name: str
+    forward_days: int
+    seeds: range
+    signal: float = 0.0
+    shuffled: bool = False
+
+
+CASES = (
+    Case("random walks", 20, range(40)),
+    Case("planted", 20, range(40), signal=0.0005),
+    Case("shuffled", 20, range(40), shuffled=True),
+    Case("random walks", 60, range(10)),
+    Case("planted", 60, range(10), signal=0.0005),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +78,29 @@ class Judged:
     """Mean rank IC of the planted score itself on the same dates."""
 
 
-def judge_panel(seed: int, forward_days: int, signal: float = 0.0) -> Judged:
-    """Run the whole pipeline on random walks, with a planted momentum or without one."""
-    bars = random_walk_bars(TICKERS, SESSIONS, seed, signal=signal, signal_days=SIGNAL_DAYS)
-    settings = SETTINGS | {"label": {"forward_days": forward_days}, "seed": seed}
+def judge_case(case: Case, folder: Path | None = None) -> list[Judged]:
+    """Judge every panel of a case, two at once; those that a folder holds are read from it."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(judge_panel, [case] * len(case.seeds), case.seeds, repeat(folder)))
+
+
+def judge_panel(case: Case, seed: int, folder: Path | None = None) -> Judged:
+    """Run the whole pipeline on one panel."""
+    name = f"{case.name} {case.forward_days} {seed}.json"
+    kept = None if folder is None else folder / name
+    if kept is not None and kept.exists():
+        return Judged(**json.loads(kept.read_text()))
+    split = shuffled_splitter() if case.shuffled else nullcontext()
+    with split:
+        judged = _judge(case, seed)
+    if kept is not None:
+        kept.write_text(json.dumps(asdict(judged)))
+    return judged
+
+
+def _judge(case: Case, seed: int) -> Judged:
+    bars = random_walk_bars(TICKERS, SESSIONS, seed, signal=case.signal, signal_days=SIGNAL_DAYS)
+    settings = SETTINGS | {"label": {"forward_days": case.forward_days}, "seed": seed}
     result = api.train(bars, settings).result
     evaluation = result.evaluation
     assert evaluation.ranking is not None
@@ -65,6 +117,33 @@ def judge_panel(seed: int, forward_days: int, signal: float = 0.0) -> Judged:
         ranking.detectable,
         _oracle(bars, result.predictions),
     )
+
+
+def calibration_table(rows: Mapping[Case, Sequence[Judged]]) -> str:
+    """Write the table of the page."""
+    lines = [
+        "| panels | horizon | evidence | no evidence | implausible | mean rank IC (range) | "
+        "planted rank IC (range) | dates (independent) | found 4 of 5 times |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for case, judged in rows.items():
+        words = [one.word.split(":")[0] for one in judged]
+        counts = [words.count(word) for word in ("evidence", "no evidence", "implausible")]
+        cells = [
+            f"{len(judged)} {case.name}",
+            str(case.forward_days),
+            *(str(count) for count in counts),
+            _spread([one.rank_ic for one in judged]),
+            _spread([one.oracle for one in judged]) if case.signal else "–",
+            f"{judged[0].dates:,} ({judged[0].windows})",
+            f"{np.mean([one.detectable for one in judged]):.3f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{np.mean(values):+.3f} ({min(values):+.3f} to {max(values):+.3f})"
 
 
 @contextmanager
@@ -102,3 +181,17 @@ def _oracle(bars: pl.DataFrame, predictions: pl.DataFrame) -> float:
     walked = predictions.filter(pl.col("part") == "walk_forward").drop("score")
     joined = walked.join(past.select("date", "ticker", "score"), on=["date", "ticker"])
     return float(daily_ic(joined)["rank_ic"].to_numpy().mean())
+
+
+def _write_page(table: str) -> None:
+    """Put the table between its marks."""
+    page = Path("docs/evaluation.md")
+    before, _, rest = page.read_text().partition(START)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{START}\n\n{table}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
+    _write_page(calibration_table({case: judge_case(case, target) for case in CASES}))

@@ -27,8 +27,10 @@ FLOORS = [
     {"summary_record", "summary_run", "summary_evaluation"},
     {"training_summary"},
     {"out_of_sample"},
+    {"judgement"},
     {"pipeline"},
     {"api"},
+    {"audit_case"},
     {"audit_checks"},
     {"train", "predict", "runs", "audit"},
 ]
