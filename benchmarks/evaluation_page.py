@@ -84,6 +84,7 @@ def _remember_earlier_trials(folder: Path, prices: Path) -> None:
             tickers=bars["ticker"].unique().to_list(),
             first=first,
             last=last,
+            bars_end=last,
             data_fingerprint="",
             config_fingerprint=f"before {number}",
             rank_ic=None,

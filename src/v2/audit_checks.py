@@ -30,6 +30,7 @@ from src.v2.evaluation.leakage.agreement import probe_stability
 from src.v2.evaluation.leakage.finding import Finding, skipped, some_names
 from src.v2.evaluation.leakage.identity import probe_label_in_features
 from src.v2.evaluation.leakage.label_probes import probe_labels
+from src.v2.evaluation.leakage.leads import probe_leads
 from src.v2.evaluation.leakage.null_bars import permute_blocks
 from src.v2.evaluation.leakage.questions import QUESTIONS
 from src.v2.evaluation.stability import MIN_DISJOINT_FOLDS, group_features, stability
@@ -108,10 +109,7 @@ def run_audit(
     for name, check in CHECKS.items():
         failed = [past for past in found if CHECKS[past].of_features and _fails(found[past])]
         if failed and not (check.of_features or check.of_bars):
-            found[name] = skipped(
-                f"features fail ({', '.join(failed)}): nothing is fitted on them. Mend or exclude "
-                "them first."
-            )
+            found[name] = skipped("features fail; mend or exclude them first")
             continue
         if not (check.of_features or check.of_bars):
             # Outside the check: bars or settings that training refuses are no finding.
@@ -147,7 +145,11 @@ def _truncation(case: AuditCase) -> Finding:
     """Probe some tickers, and the own features on all of them as training does."""
     finding = feature_probes.probe_truncation(case.bench)
     made = [item for item in load_own_features(case.config.features.modules) if not item.needs]
-    usable, _ = usable_features(case.bars, made)
+    usable, left_out = usable_features(case.bars, made)
+    if left_out and finding.outcome == "pass":
+        reasons = some_names([f"{name} ({why})" for name, why in left_out.items()])
+        text = f"{finding.evidence} Own features left out, and thus not tried: {reasons}."
+        finding = Finding("warn", text, {**finding.numbers, "left_out": len(left_out)})
     sampled = case.bench.bars.height < case.bars.height
     if finding.outcome == "fail" or not (usable and sampled):
         return finding
@@ -180,6 +182,12 @@ def _label_in_features(case: AuditCase) -> Finding:
     prepared = case.prepared
     end = prepared.schedule.holdout_start
     return probe_label_in_features(prepared.panel, prepared.plan, end, case.own, case.seed)
+
+
+def _later_returns(case: AuditCase) -> Finding:
+    prepared, span = case.prepared, case.config.label.span
+    end = prepared.schedule.holdout_start
+    return probe_leads(case.bars, prepared.panel, span, end, case.own, case.seed)
 
 
 def _permuted_labels(case: AuditCase) -> Finding:
@@ -269,6 +277,7 @@ CHECKS: Mapping[str, _Check] = MappingProxyType(
         "isolation": _on_bench(feature_probes.probe_isolation),
         "label_integrity": _Check(_labels),
         "label_in_features": _Check(_label_in_features),
+        "later_returns": _Check(_later_returns),
         "fold_intervals": _Check(_folds),
         "fit_isolation": _Check(_fit_isolation),
         "permuted_labels": _Check(_permuted_labels),
@@ -282,6 +291,7 @@ CHECKS: Mapping[str, _Check] = MappingProxyType(
             lambda case: bars_probes.probe_survivorship(case.bars), of_bars=True
         ),
         "calendar": _Check(lambda case: bars_probes.probe_calendar(case.grid), of_bars=True),
+        "price_jumps": _Check(lambda case: bars_probes.probe_jumps(case.grid), of_bars=True),
         "stability": _Check(_stability),
     }
 )

@@ -357,6 +357,7 @@ class Config(BaseSettings):
         tree: dict[str, Any] = {"seed": self.seed}
         for name in ("data", "features", "label", "validation", "model"):
             tree[name] = getattr(self, name).model_dump(mode="json")
+        tree["evaluation"] = self.evaluation.model_dump(mode="json", exclude={"permutations"})
         for name in ("path", "yahoo", "sectors"):
             del tree["data"][name]
         del tree["model"]["threads"]

@@ -44,6 +44,8 @@ class RankingSkill:
     ----------
     dates, tickers
         Dates with at least 10 scored tickers, and distinct tickers on them.
+    ewc, demeaned_ewc
+        Student's t of the interval's standard error, one-sided.
     icir
         Mean daily rank IC over its standard deviation; no t-statistic.
     positive_share
@@ -70,6 +72,7 @@ class RankingSkill:
     tickers: int
     ic: Interval
     rank_ic: Interval
+    ewc: Statistic
     rank_ic_std: float
     icir: float
     positive_share: float
@@ -79,6 +82,7 @@ class RankingSkill:
     non_overlapping: Statistic
     newey_west: Statistic
     demeaned_rank_ic: Interval
+    demeaned_ewc: Statistic
     detectable: float
     yearly: tuple[tuple[int, int, float], ...]
 
@@ -207,8 +211,10 @@ class Book:
 
     Parameters
     ----------
-    annual_return, annual_volatility
-        Arithmetic mean and standard deviation of daily returns, times 252 and its root.
+    annual_return
+        Compounded to a year of 252 sessions.
+    annual_volatility
+        Standard deviation of daily returns, times the root of 252.
     sharpe
         Annual, without a risk-free rate; bounds by its standard error (Mertens 2002).
     psr, dsr

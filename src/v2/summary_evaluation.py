@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from src.v2.evaluation_records import Evaluation, Statistic
+from src.v2.console import printable
+from src.v2.evaluation_records import Evaluation, RankingSkill, Statistic
 from src.v2.records import TrainingResult
-from src.v2.summary_text import between, headline, reasons, sessions, shown
+from src.v2.summary_text import between, headline, ordinal, reasons, sessions, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,6 @@ COLOURS = {
 
 def print_verdict(out: Console, result: TrainingResult) -> None:
     """Print the verdict and what decided it."""
-    from rich.padding import Padding
     from rich.text import Text
 
     verdict = result.evaluation.verdict
@@ -30,20 +30,18 @@ def print_verdict(out: Console, result: TrainingResult) -> None:
     line.append(headline(result), style=f"bold {COLOURS[verdict.word]}")
     out.print(line)
     for reason in reasons(result):
-        out.print(Padding(Text(reason), (0, 0, 0, 2), expand=False))
+        _say(out, reason)
     if verdict.word != "evidence":
-        withheld = "Ratings are withheld: each reads as the verdict."
-        out.print(Padding(Text(withheld, style="dim"), (0, 0, 0, 2), expand=False))
+        _say(out, "Ratings are withheld: each reads as the verdict.")
     out.print()
 
 
 def print_evaluation(out: Console, result: TrainingResult) -> None:
     """Print the significance, the simple rules, the portfolio, the classes and the ratings."""
     evaluation = result.evaluation
-    if evaluation.ranking is not None:
-        out.print("[bold]Significance[/], on all dates of the folds")
-        out.print(_significance(result))
-        out.print()
+    out.print("[bold]Significance[/], on all dates of the folds")
+    out.print(_significance(result))
+    out.print()
     out.print("[bold]Simple rules[/] on the same folds, dates and rows")
     out.print(_baselines(evaluation))
     out.print(
@@ -76,8 +74,25 @@ def _rows(*headings: str) -> Table:
 def _significance(result: TrainingResult) -> Table:
     evaluation, horizon = result.evaluation, result.settings["label"]["forward_days"]
     ranking, returns = evaluation.ranking, evaluation.returns
-    assert ranking is not None
     table = _rows("", "95% interval or test", "")
+    if ranking is not None:
+        _add_ranking(table, ranking, horizon)
+    if returns is not None:
+        table.add_row("  R2 over known mean", between(returns.r2, "signed"), "")
+        table.add_row("  R2 within dates", between(returns.r2_demeaned, "signed"), "")
+        table.add_row("  Clark-West over known mean", _test(returns.clark_west_mean), "")
+        table.add_row("  Clark-West over zero", _test(returns.clark_west_zero), "")
+    sides = evaluation.sides
+    table.add_row(
+        "  hit rate over base rate",
+        between(sides.difference, "signed"),
+        f"{sides.difference.windows} independent",
+    )
+    return table
+
+
+def _add_ranking(table: Table, ranking: RankingSkill, horizon: int) -> None:
+    """Add what is known of the ranking."""
     table.add_row(
         "  mean rank IC",
         between(ranking.rank_ic, "ic"),
@@ -92,32 +107,26 @@ def _significance(result: TrainingResult) -> Table:
     table.add_row(
         "  exchange of tickers",
         _p(ranking.permutation_p),
-        f"{ranking.permutations:,} draws, {ranking.exchangeable} of {ranking.tickers} tickers",
+        f"{ranking.permutations:,} draws, {ranking.exchangeable} of {ranking.tickers}",
     )
     table.add_row(
-        f"  every {horizon}th date alone" if horizon > 1 else "  Student's t",
+        f"  every {ordinal(horizon)} date alone" if horizon > 1 else "  Student's t",
         _test(ranking.non_overlapping),
         "",
     )
-    table.add_row("  Newey-West, too sure", _test(ranking.newey_west), "for comparison")
+    table.add_row("  Newey-West", _test(ranking.newey_west), "too sure; for comparison")
     table.add_row(
-        "  smallest IC that would be found", shown(ranking.detectable, "ic"), "4 times of 5"
+        "  smallest IC to be found", shown(ranking.detectable, "ic"), "with a chance of 80%"
     )
-    if returns is not None:
-        table.add_row("  R2 over known mean", between(returns.r2, "signed"), "")
-        table.add_row("  R2 within dates", between(returns.r2_demeaned, "signed"), "")
-        table.add_row("  Clark-West over known mean", _test(returns.clark_west_mean), "")
-        table.add_row("  Clark-West over zero", _test(returns.clark_west_zero), "")
-    sides = evaluation.sides
-    table.add_row("  hit rate over base rate", between(sides.difference, "signed"), "")
-    return table
 
 
 def _baselines(evaluation: Evaluation) -> Table:
     table = _rows("", "rank IC", "model better by", "R2", "smaller error")
+    most = max((rule.folds for rule in evaluation.baselines), default=0)
     for rule in evaluation.baselines:
+        few = f", {rule.folds} folds" if rule.folds < most else ""
         table.add_row(
-            f"  {rule.name}",
+            f"  {rule.name}{few}",
             between(rule.rank_ic, "short"),
             between(rule.margin, "short"),
             shown(rule.r2, "signed"),
@@ -174,17 +183,32 @@ def _print_portfolio(out: Console, result: TrainingResult) -> None:
             shown(book.dsr, "chance"),
         )
     out.print(table)
+    years = ", ".join(f"{year} {both:+.0%}" for year, both, _, _ in portfolio.yearly)
+    _say(out, f"long-short by year: {years}")
+    if portfolio.sectors:
+        sectors = ", ".join(f"{name} {weight:+.0%}" for name, weight in portfolio.sectors.items())
+        _say(out, f"mean net weight by sector: {sectors}")
     trials = result.evaluation.verdict.trials
     out.print(
-        f"  PSR: chance of a true Sharpe ratio above 0; DSR: above the best of {trials} "
-        "trial(s) by luck",
+        "  a year: compounded; PSR: chance of a true Sharpe ratio above 0; DSR: above what luck "
+        f"reaches in {trials} trial{'s' if trials > 1 else ''}",
         style="dim",
     )
     out.print()
 
 
+def _say(out: Console, text: str) -> None:
+    """Print a paragraph, indented and wrapped; nothing in it is read as markup."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    out.print(Padding(Text(printable(text)), (0, 0, 0, 2), expand=False))
+
+
 def _p(value: float) -> str:
-    return f"p {value:.4f}" if math.isfinite(value) else "–"
+    if not math.isfinite(value):
+        return "–"
+    return f"p {value:.4f}" if value >= 0.0001 else "p <0.0001"
 
 
 def _test(found: Statistic) -> str:

@@ -76,6 +76,11 @@ def train(config: Config, run_log: RunLog) -> Trained:
     with stages.stage("bars"):
         sectors = load_sectors(config.data.sectors)
         bars, market, coverage = load_bars(config.data, tuple(config.features.columns))
+    unknown = [ticker for ticker in coverage.tickers if ticker not in sectors]
+    if config.data.sectors is not None and unknown:
+        show_note(
+            f"data.sectors knows no sector of {len(unknown)} of {len(coverage.tickers)} tickers."
+        )
     prepared = pipeline.prepare_panel(bars, market, coverage, config, stages, sectors)
     coverage = prepared.coverage
     with stages.stage("waiting for MLflow"):
@@ -266,6 +271,7 @@ def _ledgers(config: Config, coverage: Coverage) -> Ledgers:
             tickers=tickers,
             first=first,
             last=last,
+            bars_end=coverage.last,
             rank_ic=rank_ic,
             sharpe=sharpe,
             **prints,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from src.v2.tracking.runs import TrackedRun
 
-WIDTH_WITHOUT_TERMINAL = 100
+NARROWEST = 100
 
 
 def print_summary(
@@ -145,18 +145,19 @@ def log_mlflow_metrics(
     settings = mask_secrets(yaml.safe_dump(dict(result.settings)))
     run.log_text(settings, "configs/effective_app_config.yaml")
     run.log_text(sample_predictions(result), "sample_predictions.csv")
+    run.set_tags({"verdict": result.evaluation.verdict.word})
     run.note(note_markdown(result))
     return model_id
 
 
 def _standard_output() -> Console:
-    """Give standard output, wide enough for the tables where it is no terminal."""
+    """Give standard output, wide enough for the tables: a narrow terminal wraps their lines."""
     import sys
 
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-    return Console(highlight=False, width=width)
+    own = Console().width if sys.stdout.isatty() else 0
+    return Console(highlight=False, width=max(own, NARROWEST))
 
 
 def _say(out: Console, text: str, style: str = "") -> None:

@@ -33,9 +33,8 @@ def load_sectors(path: Path | None) -> dict[str, str]:
     try:
         table = pl.read_csv(path, infer_schema_length=0)
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
         raise DataError(
-            f"data.sectors must be a CSV file of ticker and sector; {path} cannot be read: {reason}"
+            f"data.sectors must be a CSV file of ticker and sector; {path} cannot be read as one."
         ) from error
     names = {name.strip().lower(): name for name in table.columns}
     ticker = names.get("ticker", names.get("symbol"))

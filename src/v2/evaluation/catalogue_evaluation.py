@@ -43,6 +43,13 @@ EVALUATION_KEYS: tuple[MetricDoc, ...] = (
         "up",
     ),
     MetricDoc(
+        "{ewc_t,ewc_p}",
+        "t of the mean rank IC by the standard error of its interval; one-sided",
+        WALKED,
+        "t, p",
+        "",
+    ),
+    MetricDoc(
         "permutation_p",
         "share of exchanges of ticker identity, once for all dates, that reach the mean rank IC",
         WALKED,

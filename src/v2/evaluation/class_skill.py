@@ -114,22 +114,33 @@ def class_skill(
     )
 
 
-def log_losses(
-    predictions: pl.DataFrame, columns: Sequence[str], priors: Mapping[int, Sequence[float]]
+def direction_gains(
+    predictions: pl.DataFrame, priors: Mapping[int, Sequence[float]]
 ) -> tuple[Numbers, Numbers]:
-    """Sum the log loss over each date: of the probabilities, and of the shares fitted on.
+    """Multiply what the score says beyond the shares fitted on with the return that followed.
 
-    Parameters and errors are those of `class_skill`.
+    A probability may be good because it knows how far prices move; the mean of these products
+    is above 0 only where it knows in which direction.
 
     Returns
     -------
     tuple of arrays
-        Two times (dates,), in date order; probabilities below 1e-6 count as 1e-6.
+        Two times (dates,), in date order: with the forward return less the mean known at the
+        time, and with the forward return itself.
     """
-    rows = _rows(predictions, columns)
-    both = (rows.shares, _prior_of_rows(rows, priors))
-    losses, base_losses = (rows.daily(_log_loss(shares, rows.truth)) for shares in both)
-    return losses, base_losses
+    usual = {fold: float(np.arange(len(each)) @ np.asarray(each)) for fold, each in priors.items()}
+    surprise = pl.col("score") - pl.col("fold").replace_strict(usual, return_dtype=pl.Float64)
+    daily = (
+        predictions.drop_nulls(["forward_return", "score"])
+        .sort("date", "ticker")
+        .group_by("date", maintain_order=True)
+        .agg(
+            over_mean=(surprise * (pl.col("forward_return") - pl.col("expanding_mean"))).mean(),
+            over_zero=(surprise * pl.col("forward_return")).mean(),
+        )
+        .drop_nulls()
+    )
+    return daily["over_mean"].to_numpy(), daily["over_zero"].to_numpy()
 
 
 def _rows(predictions: pl.DataFrame, columns: Sequence[str]) -> _Rows:

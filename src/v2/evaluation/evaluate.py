@@ -13,16 +13,16 @@ import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE, EvaluationConfig
 from src.v2.evaluation.baselines import score_baselines
-from src.v2.evaluation.class_skill import class_skill, log_losses
+from src.v2.evaluation.class_skill import class_skill, direction_gains
 from src.v2.evaluation.guard import guard_checks
 from src.v2.evaluation.portfolio import simulate
 from src.v2.evaluation.ranking import ranking_skill
 from src.v2.evaluation.ratings import rating_returns
 from src.v2.evaluation.returns import return_skill, side_skill
 from src.v2.evaluation.sharpe import deflated_sharpe, sharpe_ratio
-from src.v2.evaluation.significance import clark_west
+from src.v2.evaluation.significance import ewc_test
 from src.v2.evaluation.trial_log import Trials
-from src.v2.evaluation.verdict import Findings, Rival, judge
+from src.v2.evaluation.verdict import Findings, Rival, Small, judge
 from src.v2.evaluation_records import (
     BaselineScore,
     ClassSkill,
@@ -37,7 +37,7 @@ from src.v2.evaluation_records import (
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.walk_forward import probability_column
 
-RIVALS = ("ridge", "logistic", "momentum 12-1")
+RIVALS = ("ridge", "logistic", "momentum 12-1", "inverse volatility", "persistence", "reversal")
 """Simple rules that the verdict names when they do as well."""
 
 NOTHING = float("nan")
@@ -92,7 +92,8 @@ def evaluate(
     plan = setting.plan
     horizon = plan.config.forward_days
     scored = walked.drop_nulls(["forward_return"])
-    small = scored["ticker"].n_unique() < SMALL_UNIVERSE
+    tickers = usual_tickers(scored)
+    small = tickers < SMALL_UNIVERSE
     ranking = None if small else _ranking(scored, setting)
     returns = None if plan.classes else return_skill(scored, horizon)
     sides = side_skill(
@@ -117,12 +118,16 @@ def evaluate(
         portfolio=portfolio,
     )
     findings = Findings(
-        tickers=scored["ticker"].n_unique(),
-        windows=scored["date"].n_unique() // horizon,
+        tickers=tickers,
+        windows=ranking.rank_ic.windows if ranking else scored["date"].n_unique() // horizon,
         rank_ic=ranking.rank_ic if ranking else Interval(NOTHING, NOTHING, NOTHING, 0),
+        ewc=ranking.ewc if ranking else Statistic(NOTHING, NOTHING),
         permutation_p=ranking.permutation_p if ranking else NOTHING,
+        permutations=ranking.permutations if ranking else 0,
         demeaned_rank_ic=ranking.demeaned_rank_ic.mean if ranking else NOTHING,
-        small=_beats_no_features(scored, returns, setting),
+        demeaned_ewc=ranking.demeaned_ewc if ranking else Statistic(NOTHING, NOTHING),
+        small=_small(scored, returns, classes, setting),
+        earns=portfolio is not None and portfolio.books[0].sharpe.low > 0,
         trials=trials.count,
         guard=guard,
         rivals=_rivals(rules),
@@ -134,7 +139,14 @@ def evaluate(
 
 def _ranking(scored: pl.DataFrame, setting: Setting) -> RankingSkill:
     horizon = setting.plan.config.forward_days
-    return ranking_skill(scored, horizon, setting.config.permutations, setting.seed)
+    config = setting.config
+    return ranking_skill(scored, horizon, config.permutations, setting.seed, setting.sectors)
+
+
+def usual_tickers(scored: pl.DataFrame) -> int:
+    """Count the tickers of a usual date: the median over dates."""
+    counts = scored.group_by("date").len()["len"].to_numpy()
+    return int(np.median(counts)) if len(counts) else 0
 
 
 def _classes(scored: pl.DataFrame, setting: Setting) -> ClassSkill | None:
@@ -182,22 +194,28 @@ def _finite(value: float | None) -> float | None:
 
 def _deflate(portfolio: Portfolio, trials: Trials) -> Portfolio:
     """Set the chance that the long-short book beats the best of the trials by luck."""
-    book = portfolio.books[0]
+    first, *rest = portfolio.books
     returns = portfolio.daily["long_short"].to_numpy()
-    fresh = dataclasses.replace(book, dsr=deflated_sharpe(returns, trials.others))
-    return dataclasses.replace(portfolio, books=(fresh, *portfolio.books[1:]))
+    fresh = dataclasses.replace(first, dsr=deflated_sharpe(returns, trials.others))
+    # The log knows the Sharpe ratios of long-short books alone.
+    unknown = [dataclasses.replace(book, dsr=NOTHING) for book in rest] if trials.others else rest
+    return dataclasses.replace(portfolio, books=(fresh, *unknown))
 
 
-def _beats_no_features(
-    scored: pl.DataFrame, returns: ReturnSkill | None, setting: Setting
-) -> Statistic:
+def _small(
+    scored: pl.DataFrame,
+    returns: ReturnSkill | None,
+    classes: ClassSkill | None,
+    setting: Setting,
+) -> Small:
     """Test the model against the forecast that uses no feature."""
     if returns is not None:
-        return returns.clark_west_mean
-    plan = setting.plan
-    columns = [probability_column(name) for name in plan.classes]
-    losses, base = log_losses(scored, columns, setting.priors)
-    return clark_west(losses, base, np.zeros_like(base), plan.config.forward_days)
+        p = max(returns.clark_west_mean.p, returns.clark_west_zero.p)
+        return Small(p, returns.r2.mean)
+    assert classes is not None
+    horizon = setting.plan.config.forward_days
+    tests = tuple(ewc_test(series, horizon) for series in direction_gains(scored, setting.priors))
+    return Small(max(tests[0].p, tests[1].p), classes.log_loss_skill.mean)
 
 
 def _rivals(rules: Sequence[BaselineScore]) -> tuple[Rival, ...]:

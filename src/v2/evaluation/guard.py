@@ -8,6 +8,7 @@ named.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from src.v2.evaluation_records import (
     ReturnSkill,
     SideSkill,
 )
+
+OUTCOMES = ("plausible", "suspicious", "implausible")
 
 MIN_DATES = 250
 """A mean rank IC over fewer dates is too noisy to be called implausible."""
@@ -72,8 +75,8 @@ def guard_checks(
 ) -> tuple[GuardCheck, ...]:
     """Hold every number that has a limit against it.
 
-    R2 is guarded against the expanding mean and within dates, never against zero: the drift of
-    the market alone reaches a few percent there.
+    R2 is guarded against the expanding mean and within dates, never against zero alone: the
+    drift of the market reaches a few percent there.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ def guard_checks(
     checks: list[GuardCheck] = []
     if returns is not None:
         limits = R2.at(forward_days)
-        checks.append(_check("R2 over the expanding mean", returns.r2, limits))
+        checks.append(_mean_check(returns, limits))
         checks.append(_check("R2 within dates", returns.r2_demeaned, limits))
         if ranking is not None:
             # A forecast of this correlation cannot explain more than its square.
@@ -105,6 +108,24 @@ def guard_checks(
         sharpe = portfolio.books[0].sharpe
         checks.append(_check("Sharpe ratio, long-short net", sharpe, SHARPE.at(forward_days)))
     return tuple(check for check in checks if math.isfinite(check.value))
+
+
+def _mean_check(returns: ReturnSkill, limits: tuple[float, float]) -> GuardCheck:
+    """Guard R2 over the expanding mean, where the model also beats zero by as much.
+
+    After a boom the expanding mean is a forecast far worse than zero, and to beat it is easy.
+    """
+    over_mean = _check("R2 over the expanding mean", returns.r2, limits)
+    over_zero = _check("R2 over zero", returns.r2_zero, limits)
+    return (
+        over_mean
+        if over_zero.outcome == over_mean.outcome
+        else min(
+            over_mean,
+            dataclasses.replace(over_mean, outcome=over_zero.outcome),
+            key=lambda check: OUTCOMES.index(check.outcome),
+        )
+    )
 
 
 def _plain(value: float) -> Interval:

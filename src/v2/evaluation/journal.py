@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from src.v2.console import show_note
+
 SAME_UNIVERSE = 0.5
 """Two universes are one when they share this much of the smaller one."""
 
@@ -23,14 +25,17 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 
 
 def read[T](path: Path, record: type[T]) -> Iterator[T]:
-    """Give every line as a record; a line that is torn or of another shape is passed over."""
+    """Give every line as a record; one that is torn or of another shape is passed over, aloud."""
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    unreadable = 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             yield record(**json.loads(line))
         except (json.JSONDecodeError, TypeError):
-            continue
+            unreadable += 1
+    if unreadable:
+        show_note(f"{unreadable} line(s) of {path} cannot be read: its count may be too low.")
 
 
 @contextmanager

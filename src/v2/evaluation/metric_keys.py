@@ -68,6 +68,7 @@ def _ranking(ranking: RankingSkill) -> dict[str, float]:
         "cv_rank_ic_positive": ranking.positive_share,
         "cv_rank_ic_detectable": ranking.detectable,
         **_interval("cv_rank_ic_demeaned", ranking.demeaned_rank_ic),
+        **_statistic("ewc", ranking.ewc),
         "permutation_p": ranking.permutation_p,
         "exchangeable_tickers": float(ranking.exchangeable),
         **_statistic("non_overlapping", ranking.non_overlapping),

@@ -11,6 +11,7 @@ That is what the rank IC of demeaned scores in `src.v2.evaluation.ranking` is fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,11 @@ class PermutationTest:
 
 
 def permutation_test(
-    scores: Matrix, returns: Matrix, permutations: int, seed: int
+    scores: Matrix,
+    returns: Matrix,
+    permutations: int,
+    seed: int,
+    kinds: Sequence[str] | None = None,
 ) -> PermutationTest:
     """Test the mean daily rank correlation by permutations of ticker identity.
 
@@ -76,6 +81,8 @@ def permutation_test(
         How many to draw.
     seed
         Of the draws. The result does not depend on the order of the tickers.
+    kinds
+        Kind of each ticker, as its sector: only tickers of one kind are exchanged.
     """
     present = np.isfinite(scores) & np.isfinite(returns)
     dates = present.sum(axis=1) >= MIN_TICKERS_PER_DATE
@@ -88,6 +95,8 @@ def permutation_test(
     came = standardised_ranks(returns[kept], present)
     own = (scored * came).sum(axis=0) / len(present)
     groups = exchange_groups(present)
+    if kinds is not None:
+        groups = split_groups(groups, np.asarray(kinds)[tickers])
     exchangeable = sum(len(group) for group in groups)
     statistic = float(np.sort(own).sum())
     if exchangeable < MIN_EXCHANGEABLE:
@@ -166,6 +175,19 @@ def exchange_groups(present: Present) -> list[Positions]:
     group = cluster[pattern.reshape(-1)]
     groups = [np.flatnonzero(group == code) for code in np.unique(group)]
     return [each for each in groups if len(each) > 1]
+
+
+def split_groups(groups: Sequence[Positions], kinds: npt.NDArray[np.str_]) -> list[Positions]:
+    """Split groups by the kind of their tickers; those left alone are left out.
+
+    Examples
+    --------
+    >>> groups = split_groups([np.arange(5)], np.array(["a", "b", "a", "b", "c"]))
+    >>> [group.tolist() for group in groups]
+    [[0, 2], [1, 3]]
+    """
+    parts = [group[kinds[group] == kind] for group in groups for kind in np.unique(kinds[group])]
+    return [part for part in parts if len(part) > 1]
 
 
 def _permuted_sums(weights: Matrix, permutations: int, rng: np.random.Generator) -> Matrix:

@@ -140,7 +140,7 @@ def sum_up(name: str, returns: Matrix, turnover: Matrix, dsr: float | None = Non
     psr = probabilistic_sharpe(returns)
     return Book(
         name=name,
-        annual_return=float(returns.mean()) * SESSIONS_A_YEAR,
+        annual_return=_growth(returns),
         annual_volatility=float(returns.std(ddof=1)) * year,
         sharpe=Interval(sharpe, sharpe - half, sharpe + half, len(returns)),
         psr=psr,
@@ -148,6 +148,12 @@ def sum_up(name: str, returns: Matrix, turnover: Matrix, dsr: float | None = Non
         max_drawdown=max_drawdown(returns),
         turnover=float(turnover.mean()),
     )
+
+
+def _growth(returns: Matrix) -> float:
+    """Compound returns to one year; -1 where everything was lost."""
+    grown = float(np.prod(1 + returns))
+    return float(max(grown, 0.0) ** (SESSIONS_A_YEAR / len(returns)) - 1)
 
 
 def yearly_returns(daily: pl.DataFrame) -> tuple[tuple[int, float, float, float], ...]:

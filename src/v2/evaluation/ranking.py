@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from src.v2.evaluation.grid import make_grid
 from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation.permutation import permutation_test
-from src.v2.evaluation.significance import detectable, ewc_interval, newey_west, non_overlapping
+from src.v2.evaluation.significance import (
+    detectable,
+    ewc_interval,
+    ewc_test,
+    newey_west,
+    non_overlapping,
+)
 from src.v2.evaluation_records import RankingSkill
 
 
 def ranking_skill(
-    predictions: pl.DataFrame, horizon: int, permutations: int, seed: int
+    predictions: pl.DataFrame,
+    horizon: int,
+    permutations: int,
+    seed: int,
+    sectors: Mapping[str, str] | None = None,
 ) -> RankingSkill:
     """Measure the daily rank correlation of scores and forward returns.
 
@@ -25,6 +37,9 @@ def ranking_skill(
         Dates that a forward return covers.
     permutations, seed
         Of the permutation test.
+    sectors
+        Sector by ticker: tickers are exchanged within theirs, since those of one sector move
+        together. Tickers without one count as a sector of their own kind.
 
     Returns
     -------
@@ -37,7 +52,11 @@ def ranking_skill(
     daily = daily_ic(rows)
     series = daily["rank_ic"].to_numpy()
     grid = make_grid(rows, ["score", "forward_return"])
-    test = permutation_test(grid.values["score"], grid.values["forward_return"], permutations, seed)
+    kinds = [(sectors or {}).get(ticker, "") for ticker in grid.tickers]
+    test = permutation_test(
+        grid.values["score"], grid.values["forward_return"], permutations, seed, kinds
+    )
+    changing = daily_ic(without_static_ranking(predictions))["rank_ic"].to_numpy()
     spread = float(series.std(ddof=1)) if len(series) > 1 else float("nan")
     rank_ic = ewc_interval(series, horizon)
     return RankingSkill(
@@ -45,6 +64,7 @@ def ranking_skill(
         tickers=rows.join(daily, on="date", how="semi")["ticker"].n_unique(),
         ic=ewc_interval(daily["ic"].to_numpy(), horizon),
         rank_ic=rank_ic,
+        ewc=ewc_test(series, horizon),
         rank_ic_std=spread,
         icir=rank_ic.mean / spread if spread > 0 else float("nan"),
         positive_share=float((series > 0).mean()) if len(series) else float("nan"),
@@ -53,9 +73,8 @@ def ranking_skill(
         exchangeable=test.exchangeable,
         non_overlapping=non_overlapping(series, horizon),
         newey_west=newey_west(series, horizon),
-        demeaned_rank_ic=ewc_interval(
-            daily_ic(without_static_ranking(predictions))["rank_ic"].to_numpy(), horizon
-        ),
+        demeaned_rank_ic=ewc_interval(changing, horizon),
+        demeaned_ewc=ewc_test(changing, horizon),
         detectable=detectable(series, horizon),
         yearly=_yearly(daily),
     )

@@ -118,6 +118,18 @@ def detectable(series: Series, horizon: int) -> float:
     return float(stats.t.ppf(0.975, freedom) + stats.t.ppf(POWER, freedom)) * error
 
 
+def ewc_test(series: Series, horizon: int) -> Statistic:
+    """Test whether a mean lies above 0, by the standard error of `ewc_standard_error`.
+
+    Returns
+    -------
+    Statistic
+        Student's t with nu degrees of freedom, one-sided; NaN below 12 horizons.
+    """
+    error, freedom = ewc_standard_error(series, horizon)
+    return _student(_mean(series), error, freedom)
+
+
 def clark_west(losses: Series, base_losses: Series, squared_gap: Series, horizon: int) -> Statistic:
     """Test whether a model beats a simpler forecast that it holds inside.
 
@@ -138,9 +150,7 @@ def clark_west(losses: Series, base_losses: Series, squared_gap: Series, horizon
     Statistic
         Above 0 where the model is better; NaN below 12 horizons.
     """
-    adjusted = base_losses - (losses - squared_gap)
-    error, freedom = ewc_standard_error(adjusted, horizon)
-    return _student(_mean(adjusted), error, freedom)
+    return ewc_test(base_losses - (losses - squared_gap), horizon)
 
 
 def diebold_mariano(losses: Series, other_losses: Series, horizon: int) -> Statistic:

@@ -25,6 +25,8 @@ class Trial:
     ----------
     first, last
         Dates of the out-of-sample forecasts.
+    bars_end
+        Last date of the bars.
     rank_ic, sharpe
         Mean rank IC, and Sharpe ratio of a session's long-short return; null where there is none.
     """
@@ -32,6 +34,7 @@ class Trial:
     tickers: list[str]
     first: str
     last: str
+    bars_end: str
     data_fingerprint: str
     config_fingerprint: str
     tried_at: str
@@ -61,6 +64,7 @@ def record_trial(
     tickers: Sequence[str],
     first: dt.date,
     last: dt.date,
+    bars_end: dt.date,
     data_fingerprint: str,
     config_fingerprint: str,
     rank_ic: float | None,
@@ -81,7 +85,8 @@ def record_trial(
     Returns
     -------
     Trials
-        A configuration tried again on newer bars counts once, with its newest numbers.
+        A configuration tried again on bars that end later counts once, with its newest numbers;
+        on other bars that end on the same date it is another trial.
 
     Raises
     ------
@@ -94,6 +99,7 @@ def record_trial(
         sorted(tickers),
         first.isoformat(),
         last.isoformat(),
+        bars_end.isoformat(),
         data_fingerprint,
         config_fingerprint,
         now,
@@ -117,10 +123,32 @@ def record_trial(
             f"The trial log {path} cannot be written: {error.strerror}. Mend the folder, or "
             "name another with --paths.ledger-dir."
         ) from error
-    newest = {other.config_fingerprint: other.sharpe for other in known}
-    newest.pop(config_fingerprint, None)
-    others = tuple(float("nan") if value is None else value for value in newest.values())
+    others = tuple(
+        float("nan") if other.sharpe is None else other.sharpe
+        for other in _distinct([*known, trial])[:-1]
+    )
     return Trials(1 + len(others), others)
+
+
+def _distinct(tried: Sequence[Trial]) -> list[Trial]:
+    """Keep of each configuration the bars' end with the most data, and their newest numbers.
+
+    The last trial stays last; it stands for all that its configuration found on the same bars.
+    """
+    last = tried[-1]
+    by_end: dict[str, dict[str, dict[str, Trial]]] = {}
+    for one in tried:
+        ends = by_end.setdefault(one.config_fingerprint, {})
+        ends.setdefault(one.bars_end, {})[one.data_fingerprint] = one
+    kept: list[Trial] = []
+    for name, ends in by_end.items():
+        end = max(ends, key=lambda date: (len(ends[date]), date))
+        group = list(ends[end].values())
+        if name == last.config_fingerprint:
+            mine = [one for one in group if one.data_fingerprint == last.data_fingerprint]
+            group = [one for one in group if one not in (mine or group[-1:])]
+        kept += group
+    return [*kept, last]
 
 
 def _same(trial: Trial, other: Trial) -> bool:

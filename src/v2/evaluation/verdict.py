@@ -31,19 +31,37 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True)
+class Small:
+    """What a universe below 20 tickers is judged by.
+
+    Parameters
+    ----------
+    p
+        The larger p-value of the tests against the mean known at the time, and against zero.
+    skill
+        1 - the model's loss / that of the forecast without features.
+    """
+
+    p: float
+    skill: float
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What the verdict is made from.
 
     Parameters
     ----------
     tickers
-        Size of the universe; below 20 the ranking is not judged.
+        Scored on a usual date; below 20 the ranking is not judged.
     windows
         Independent horizons among the test dates.
-    rank_ic, permutation_p, demeaned_rank_ic
+    rank_ic, ewc, permutation_p, permutations, demeaned_rank_ic, demeaned_ewc
         As in `RankingSkill`.
     small
         Below 20 tickers: whether the model beats the forecast without features.
+    earns
+        Whether the interval of the net long-short Sharpe ratio lies above 0.
     trials
         Configurations tried on these data so far, this one included.
     """
@@ -51,9 +69,13 @@ class Findings:
     tickers: int
     windows: int
     rank_ic: Interval
+    ewc: Statistic
     permutation_p: float
+    permutations: int
     demeaned_rank_ic: float
-    small: Statistic
+    demeaned_ewc: Statistic
+    small: Small
+    earns: bool
     trials: int
     guard: tuple[GuardCheck, ...]
     rivals: tuple[Rival, ...]
@@ -63,9 +85,10 @@ def judge(findings: Findings) -> Verdict:
     """Say what an honest reader may conclude.
 
     Implausible where any number passes its limit. Evidence where the interval of the mean
-    rank IC lies above 0, the permutation p-value is below 0.05 over the number of trials, and
-    the ranking survives the loss of each ticker's own mean score; below 20 tickers, where the
-    model beats the forecast without features at the same level. No evidence otherwise.
+    rank IC, at 95% or as much more as the number of trials asks, lies above 0, the permutation
+    p-value is below 0.05 over the number of trials, and what is left without each ticker's own
+    mean score is above 0 beyond chance; below 20 tickers, where the model beats the forecast
+    without features at the same level, in its loss too. No evidence otherwise.
 
     Returns
     -------
@@ -90,7 +113,7 @@ def judge(findings: Findings) -> Verdict:
         if check.outcome == "suspicious"
     )
     word: Word = "no evidence" if failed else "evidence"
-    beside = () if small else _beside(findings.rivals)
+    beside = () if small else _beside(findings)
     reasons = (*(failed or held), *watched)
     return Verdict(word, reasons, beside, findings.trials, findings.guard)
 
@@ -99,46 +122,56 @@ def _ranking_reasons(findings: Findings) -> tuple[list[str], list[str]]:
     """Conditions of the ranking that fail, and those that hold."""
     failed: list[str] = []
     held: list[str] = []
-    interval = findings.rank_ic
+    interval, trials = findings.rank_ic, findings.trials
     if not math.isfinite(interval.low):
         failed.append(
             f"too short: the test dates hold {findings.windows} independent horizons, an interval "
             f"needs {MIN_HORIZONS}"
         )
+    elif interval.low <= 0:
+        failed.append(f"the 95% interval of the mean rank IC reaches down to {interval.low:+.4f}")
+    elif findings.ewc.p >= SIGNIFICANCE / 2 / trials:
+        failed.append(
+            f"the 95% interval of the mean rank IC lies above 0, but not at the level of {trials} "
+            f"trials (p {findings.ewc.p:.4f})"
+        )
     else:
-        where = failed if interval.low <= 0 else held
-        what = "reaches down to" if interval.low <= 0 else "lies above 0, from"
-        where.append(f"the 95% interval of the mean rank IC {what} {interval.low:+.4f}")
-    limit = SIGNIFICANCE / findings.trials
-    p = findings.permutation_p
+        held.append(f"the 95% interval of the mean rank IC lies above 0, from {interval.low:+.4f}")
+    p, level = findings.permutation_p, SIGNIFICANCE / trials
     if math.isnan(p):
         failed.append("too few tickers of equal history to exchange: no permutation p-value")
-    elif p >= limit:
-        failed.append(f"permutation p {p:.4f} is not below {_level(findings.trials)}")
+    elif p >= level:
+        wall = 1 / (1 + findings.permutations)
+        more = "" if wall < level else "; raise evaluation.permutations, no p can be as small"
+        failed.append(f"permutation p {p:.4f} is not below {_level(trials)}{more}")
     else:
-        held.append(f"permutation p {p:.4f} is below {_level(findings.trials)}")
-    static = not findings.demeaned_rank_ic > 0
-    if static and not failed:
-        failed.append(
-            "without each ticker's own mean score nothing is left: a static ranking, which "
-            "survivorship alone can make"
-        )
-    elif not static:
+        held.append(f"permutation p {p:.4f} is below {_level(trials)}")
+    if findings.demeaned_ewc.p < SIGNIFICANCE:
         held.append(f"less each ticker's own mean score, {findings.demeaned_rank_ic:+.4f} is left")
+    elif not failed:
+        failed.append(
+            "without each ticker's own mean score nothing is left beyond chance "
+            f"({findings.demeaned_rank_ic:+.4f}): a static ranking, which survivorship alone makes"
+        )
     return failed, held
 
 
 def _small_reasons(findings: Findings) -> tuple[list[str], list[str]]:
     """Below 20 tickers: does the model beat the forecast without features."""
-    p = findings.small.p
+    p, skill = findings.small.p, findings.small.skill
     about = f"{findings.tickers} tickers are too few to compare with each other"
     if math.isnan(p):
         text = f"too short: {findings.windows} independent horizons, {MIN_HORIZONS} are needed"
         return [text, about], []
+    failed, held = [], []
     text = f"against the forecast without features p is {p:.4f}"
     if p >= SIGNIFICANCE / findings.trials:
-        return [f"{text}, not below {_level(findings.trials)}", about], []
-    return [], [f"{text}, below {_level(findings.trials)}", about]
+        failed.append(f"{text}, not below {_level(findings.trials)}")
+    else:
+        held.append(f"{text}, below {_level(findings.trials)}")
+    where, what = (held, "smaller than") if skill > 0 else (failed, "no smaller than")
+    where.append(f"its errors are {what} those of that forecast ({skill:+.2%})")
+    return ([*failed, about] if failed else []), [*held, about]
 
 
 def _level(trials: int) -> str:
@@ -146,13 +179,20 @@ def _level(trials: int) -> str:
     return level if trials == 1 else f"{level} (0.05 over {trials} trials)"
 
 
-def _beside(rivals: tuple[Rival, ...]) -> tuple[str, ...]:
-    """Name the rules that do as well, and those that are not shown to do worse."""
+def _beside(findings: Findings) -> tuple[str, ...]:
+    """Name the rules that do as well, those not shown to do worse, and what it does not earn."""
+    rivals = findings.rivals
     equal = [rival.name for rival in rivals if rival.margin.mean <= 0]
     near = [rival.name for rival in rivals if rival.margin.mean > 0 and not rival.margin.low > 0]
     said = []
     if equal:
-        said.append(f"no better than {' and '.join(equal)}")
+        said.append(f"no better than {_list(equal)}")
     if near:
-        said.append(f"not shown to beat {' and '.join(near)}")
+        said.append(f"not shown to beat {_list(near)}")
+    if not findings.earns:
+        said.append("not shown to earn after costs")
     return tuple(said)
+
+
+def _list(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

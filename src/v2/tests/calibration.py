@@ -8,6 +8,7 @@ judges every case, keeps what is done in FOLDER, and writes the table of docs/ev
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -30,15 +31,17 @@ from src.v2.modeling.walk_forward import FoldFit, Trainer
 from src.v2.tests.synthetic import random_walk_bars
 
 START, END = "<!-- calibration -->", "<!-- end of calibration -->"
-TICKERS, SESSIONS = 100, 3000
+SESSIONS = 3000
+NAN = float("nan")
 SHUFFLED_FOLDS = 6
 SIGNAL_DAYS = 60
 SETTINGS: dict[str, Any] = {
-    "features": {"families": ["momentum", "trend", "volatility", "market", "cross_section"]},
-    "model": {"n_estimators": 60, "early_stopping_rounds": 0, "threads": 1},
+    "features": {"families": ["momentum", "volatility", "market"]},
+    "validation": {"train_stride": 7},
+    "model": {"n_estimators": 50, "early_stopping_rounds": 0, "threads": 1},
     "explain": {"shap_rows": 50},
 }
-"""Fewer features and rounds than the defaults, so that a panel takes seconds."""
+"""Fewer features, rounds and training dates than the defaults, so that a panel takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Case:
     seeds: range
     signal: float = 0.0
     shuffled: bool = False
+    tickers: int = 100
 
 
 CASES = (
@@ -58,6 +62,7 @@ CASES = (
     Case("shuffled", 20, range(40), shuffled=True),
     Case("random walks", 60, range(10)),
     Case("planted", 60, range(10), signal=0.0005),
+    Case("random walks of 8 tickers", 20, range(40), tickers=8),
 )
 
 
@@ -67,14 +72,14 @@ class Judged:
 
     seed: int
     word: str
-    rank_ic: float
-    low: float
-    high: float
-    p: float
     dates: int
     windows: int
-    detectable: float
-    oracle: float
+    rank_ic: float = NAN
+    permutation_p: float = NAN
+    changing_p: float = NAN
+    """Of what is left without each ticker's own mean score."""
+    detectable: float = NAN
+    oracle: float = NAN
     """Mean rank IC of the planted score itself on the same dates."""
 
 
@@ -99,21 +104,25 @@ def judge_panel(case: Case, seed: int, folder: Path | None = None) -> Judged:
 
 
 def _judge(case: Case, seed: int) -> Judged:
-    bars = random_walk_bars(TICKERS, SESSIONS, seed, signal=case.signal, signal_days=SIGNAL_DAYS)
+    bars = random_walk_bars(
+        case.tickers, SESSIONS, seed, signal=case.signal, signal_days=SIGNAL_DAYS
+    )
     settings = SETTINGS | {"label": {"forward_days": case.forward_days}, "seed": seed}
     result = api.train(bars, settings).result
     evaluation = result.evaluation
-    assert evaluation.ranking is not None
     ranking = evaluation.ranking
+    word, dates = evaluation.verdict.word, result.predictions.filter(part="walk_forward")["date"]
+    if ranking is None:
+        windows = evaluation.sides.difference.windows
+        return Judged(seed, word, dates.n_unique(), windows)
     return Judged(
         seed,
-        evaluation.verdict.word,
-        ranking.rank_ic.mean,
-        ranking.rank_ic.low,
-        ranking.rank_ic.high,
-        ranking.permutation_p,
+        word,
         ranking.dates,
         ranking.rank_ic.windows,
+        ranking.rank_ic.mean,
+        ranking.permutation_p,
+        ranking.demeaned_ewc.p,
         ranking.detectable,
         _oracle(bars, result.predictions),
     )
@@ -133,10 +142,12 @@ def calibration_table(rows: Mapping[Case, Sequence[Judged]]) -> str:
             f"{len(judged)} {case.name}",
             str(case.forward_days),
             *(str(count) for count in counts),
-            _spread([one.rank_ic for one in judged]),
+            "–" if math.isnan(judged[0].rank_ic) else _spread([one.rank_ic for one in judged]),
             _spread([one.oracle for one in judged]) if case.signal else "–",
             f"{judged[0].dates:,} ({judged[0].windows})",
-            f"{np.mean([one.detectable for one in judged]):.3f}",
+            "–"
+            if math.isnan(judged[0].detectable)
+            else f"{np.mean([one.detectable for one in judged]):.3f}",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -37,6 +37,7 @@ def make_evaluation(classes: int = 0, word: str = "no evidence") -> Evaluation:
         tickers=50,
         ic=SKILL,
         rank_ic=SKILL,
+        ewc=test,
         rank_ic_std=0.1,
         icir=0.2,
         positive_share=0.55,
@@ -46,6 +47,7 @@ def make_evaluation(classes: int = 0, word: str = "no evidence") -> Evaluation:
         non_overlapping=test,
         newey_west=test,
         demeaned_rank_ic=SKILL,
+        demeaned_ewc=test,
         detectable=0.04,
         yearly=((2020, 252, 0.02), (2021, 252, -0.01)),
     )

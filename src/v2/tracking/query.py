@@ -27,6 +27,7 @@ METRICS = (
     "cv_r2_mean",
     "final_r2",
     "final_rank_ic",
+    "book_long_short_sharpe",
     "feature_stability",
     "runtime_sec",
 )
@@ -51,8 +52,8 @@ def search_runs(config: MlflowConfig, query: RunsConfig, *, children: bool = Fal
     Returns
     -------
     pl.DataFrame
-        | run_id | run_name | status | start_time (UTC) | mode | forward_days | and the
-        columns of `METRICS`; null where a run lacks one. Empty when there are no runs yet.
+        | run_id | run_name | status | start_time (UTC) | mode | forward_days | verdict | and
+        the columns of `METRICS`; null where a run lacks one. Empty when there are no runs yet.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def search_runs(config: MlflowConfig, query: RunsConfig, *, children: bool = Fal
 
     address = parse_address(config.tracking_uri)
     found = [] if _is_missing(address) else _fetch(address, config, query, children)
-    texts = ("run_id", "run_name", "status", "mode", "forward_days")
+    texts = ("run_id", "run_name", "status", "mode", "forward_days", "verdict")
     schema: dict[str, Any] = {
         **dict.fromkeys(texts[:3], pl.String),
         "start_time": pl.Int64,
@@ -153,5 +154,6 @@ def _row(run: Any) -> dict[str, Any]:
             column: next((params[name] for name in names if name in params), None)
             for column, names in PARAMS.items()
         },
+        "verdict": run.data.tags.get("verdict"),
         **{name: metrics.get(name) for name in METRICS},
     }

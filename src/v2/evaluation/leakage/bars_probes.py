@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ LEAD_MARGIN = 0.1
 """By how much the correlation a session off may exceed that of the same session."""
 
 LEAD_DAYS = 100
+
+JUMP = 0.92
+"""Log return from which a move is like that of a split of 5 to 2 that was not adjusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,28 @@ def probe_survivorship(bars: pl.DataFrame) -> Finding:
     return Finding("pass", f"{ended} of {tickers} tickers end before the last date.", numbers)
 
 
+def probe_jumps(grid: ReturnGrid) -> Finding:
+    """Find closes that more than double, or lose more than 60%, from one bar to the next."""
+    size = np.where(np.isfinite(grid.returns), np.abs(grid.returns), 0.0)
+    worst = size.max(axis=0, initial=0.0)
+    jumpy = [place for place in np.argsort(-worst) if worst[place] > JUMP]
+    numbers = {
+        "tickers": len(jumpy),
+        "jumps": int((size > JUMP).sum()),
+        "largest_factor": float(np.exp(min(worst.max(initial=0.0), 50.0))),
+    }
+    if not jumpy:
+        text = f"no close moves by a factor above {math.exp(JUMP):.1f} from one bar to the next."
+        return Finding("pass", text, numbers)
+    names = [
+        f"{grid.tickers[place]} (x{np.exp(grid.returns[day, place]):.3g} on {grid.dates[day]})"
+        for place in jumpy
+        for day in [int(size[:, place].argmax())]
+    ]
+    text = f"moves like splits that were not adjusted: {some_names(names)}."
+    return Finding("warn", text, numbers)
+
+
 def probe_calendar(grid: ReturnGrid) -> Finding:
     """Find tickers on other days than the rest, and tickers a session ahead or behind."""
     if len(grid.tickers) < 3:
@@ -194,7 +220,7 @@ def _strange_dates(grid: ReturnGrid) -> list[str]:
     alone = (alive.sum(axis=1)[:, None] - alive) == 0
     share = (there & (usual | alone)).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
     return [
-        f"{name} ({part:.0%} of its dates)"
+        f"{name} ({1 - part:.0%} of its dates)"
         for name, part in zip(grid.tickers, share, strict=True)
         if part < STRANGE_DATES
     ]

@@ -13,6 +13,7 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
         "isolation": "Are ticker-wise features those of the ticker alone?",
         "label_integrity": "Does a label read its entry and exit alone, and come when it says?",
         "label_in_features": "Does a feature hold the label already?",
+        "later_returns": "Does a feature know the return of a single later session?",
         "fold_intervals": "Is every label fitted on known before the block?",
         "fit_isolation": "Does a fit ignore the rows that it is scored on?",
         "permuted_labels": "Does skill vanish on labels of other tickers?",
@@ -22,6 +23,7 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
         "duplicate_tickers": "Are tickers different ones?",
         "survivorship": "Does anyone ever leave the universe?",
         "calendar": "Do tickers trade on the same days, at the same time?",
+        "price_jumps": "Do prices move as prices do?",
         "stability": "Do fits without common rows find the same features?",
     }
 )

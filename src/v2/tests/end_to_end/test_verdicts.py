@@ -26,7 +26,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def skilled() -> tuple[pl.DataFrame, Trained]:
     """Give a run on a planted signal that stays believable."""
-    bars = random_walk_bars(40, 1400, 3, signal=0.0012)
+    bars = random_walk_bars(40, 1400, 3, signal=0.0016)
     return bars, api.train(bars, SETTINGS)
 
 
@@ -121,3 +121,34 @@ def test_each_configuration_on_the_same_bars_is_one_more_trial(
         counts.append(place.summary()["verdict"]["trials"])
     assert counts == [1, 2, 2]
     assert place.summary()["metrics"]["trials"] == 2
+
+
+def test_knowing_how_far_prices_move_is_no_evidence_below_twenty_tickers() -> None:
+    bars = random_walk_bars(10, 1000, 7)
+    rng = np.random.default_rng(7)
+    calm = (np.arange(1000)[:, None] // 80 + rng.integers(0, 2, 10)) % 2 == 0
+    moves = rng.normal(0, np.where(calm, 0.006, 0.05)).T
+    prices = 50 * np.exp(np.cumsum(moves - moves.var() / 2, axis=1))
+    bars = bars.sort("ticker", "date").with_columns(close=pl.Series(prices.ravel()))
+    label = {"forward_days": 5, "mode": "classification", "classes": "rating"}
+    settings = SETTINGS | {"label": label, "features": {"families": ["momentum", "volatility"]}}
+    result = api.train(bars, settings).result
+    assert result.evaluation.classes is not None
+    assert result.evaluation.classes.log_loss_skill.low > 0
+    assert result.evaluation.verdict.word == "no evidence"
+
+
+def test_sectors_reach_the_exchange_of_tickers_and_the_portfolio() -> None:
+    from src.v2.config_sources import load_config
+    from src.v2.console import Stages, no_progress
+    from src.v2.pipeline import prepare_panel, train_model, uncounted
+
+    bars = random_walk_bars(24, 800, 9)
+    sectors = {f"T{number:03d}": "even" if number % 2 == 0 else "odd" for number in range(23)}
+    config = load_config((), environ={}, overlay=SETTINGS, files=False)
+    coverage = api.train(bars, SETTINGS).result.coverage
+    prepared = prepare_panel(bars, None, coverage, config, Stages(), sectors)
+    evaluation = train_model(prepared, config, Stages(), uncounted(), no_progress).result.evaluation
+    assert evaluation.ranking is not None and evaluation.portfolio is not None
+    assert evaluation.ranking.exchangeable == 23
+    assert set(evaluation.portfolio.sectors) == {"even", "odd", "(none)"}

@@ -13,7 +13,7 @@ from sklearn.calibration import calibration_curve
 
 from src.v2.errors import NotEnoughData
 from src.v2.evaluation import class_skill as module
-from src.v2.evaluation.class_skill import class_skill, log_losses
+from src.v2.evaluation.class_skill import class_skill, direction_gains
 from src.v2.evaluation.significance import ewc_interval, skill_interval
 from src.v2.evaluation_records import ClassSkill
 from src.v2.tests.synthetic import weekdays
@@ -111,9 +111,6 @@ def test_each_row_is_held_against_the_prior_of_its_own_fold(classes: int) -> Non
     expected = skill_interval(brier, base_brier, HORIZON)
     for part in ("mean", "low", "high"):
         assert getattr(got.brier_skill, part) == pytest.approx(getattr(expected, part))
-    losses, base_losses = log_losses(table, columns, priors)
-    assert losses == pytest.approx(loss)
-    assert base_losses == pytest.approx(base)
     assert np.isfinite(got.log_loss_skill.low)
 
 
@@ -285,3 +282,23 @@ def test_no_label_or_no_prior_is_an_error() -> None:
         class_skill(table.clear(), columns, _priors(2), HORIZON)
     with pytest.raises(KeyError):
         class_skill(table, columns, {1: [0.5, 0.5]}, HORIZON)
+
+
+def test_direction_gains_are_the_products_of_a_plain_loop() -> None:
+    table, _ = _table(5)
+    priors = _priors(5)
+    rng = np.random.default_rng(3)
+    table = table.with_columns(
+        forward_return=pl.Series(rng.normal(0, 0.1, table.height)),
+        expanding_mean=pl.Series(rng.normal(0, 0.01, table.height)),
+    )
+    over_mean, over_zero = direction_gains(table.sample(fraction=1.0, shuffle=True), priors)
+    expected = []
+    for _, rows in table.sort("date").group_by("date", maintain_order=True):
+        usual = [float(np.dot(range(5), priors[fold])) for fold in rows["fold"]]
+        surprise = rows["score"].to_numpy() - usual
+        future = rows["forward_return"].to_numpy()
+        mean = rows["expanding_mean"].to_numpy()
+        expected.append(((surprise * (future - mean)).mean(), (surprise * future).mean()))
+    assert over_mean == pytest.approx([pair[0] for pair in expected])
+    assert over_zero == pytest.approx([pair[1] for pair in expected])

@@ -250,3 +250,18 @@ def test_a_ticker_with_half_the_dates_is_no_match_for_one_with_all() -> None:
         [0, 1, 2, 3, 4],
         [5, 6, 7, 8, 9, 10, 11],
     ]
+
+
+def test_tickers_are_exchanged_within_their_kind_only() -> None:
+    rng = np.random.default_rng(5)
+    kinds = ["a"] * 6 + ["b"] * 6
+    level = np.repeat([1.0, -1.0], 6)
+    scores = rng.normal(size=(60, 12)) + 3 * level
+    returns = rng.normal(size=(60, 12)) + 3 * level
+    # All of the skill is the sector's: exchanged freely it is, and within sectors it is not.
+    assert permutation_test(scores, returns, 999, 0).p < 0.01
+    within = permutation_test(scores, returns, 999, 0, kinds)
+    assert within.p > 0.05 and within.exchangeable == 12
+    few = permutation_test(scores, returns, 999, 0, [str(n // 2) for n in range(12)])
+    assert few.exchangeable == 12 and few.p > 0.01
+    assert np.isnan(permutation_test(scores, returns, 999, 0, [str(n) for n in range(12)]).p)

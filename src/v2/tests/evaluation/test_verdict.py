@@ -8,7 +8,7 @@ import math
 import pytest
 
 from src.v2.evaluation.guard import AUC, R2, RANK_IC, guard_checks
-from src.v2.evaluation.verdict import Findings, Rival, judge
+from src.v2.evaluation.verdict import Findings, Rival, Small, judge
 from src.v2.evaluation_records import (
     GuardCheck,
     Interval,
@@ -29,9 +29,13 @@ FOUND = Findings(
     tickers=100,
     windows=75,
     rank_ic=Interval(0.05, 0.02, 0.08, 75),
+    ewc=Statistic(5.0, 0.0001),
     permutation_p=0.001,
+    permutations=9999,
     demeaned_rank_ic=0.04,
-    small=Statistic(NAN, NAN),
+    demeaned_ewc=Statistic(3.0, 0.002),
+    small=Small(NAN, NAN),
+    earns=True,
     trials=1,
     guard=(_guard("plausible"),),
     rivals=(Rival("ridge", 0.04, Interval(0.01, -0.01, 0.03, 75)),),
@@ -41,7 +45,7 @@ EIGHT = dataclasses.replace(
     tickers=8,
     rank_ic=Interval(NAN, NAN, NAN, 75),
     permutation_p=NAN,
-    small=Statistic(3.0, 0.001),
+    small=Small(0.001, 0.01),
 )
 
 
@@ -58,8 +62,15 @@ EIGHT = dataclasses.replace(
         ({"permutation_p": 0.001, "trials": 49}, "evidence", "over 49 trials"),
         ({"permutation_p": 0.001, "trials": 50}, "no evidence", "over 50 trials"),
         ({"permutation_p": NAN}, "no evidence", "too few tickers of equal history"),
-        ({"demeaned_rank_ic": 0.0}, "no evidence", "static ranking"),
-        ({"demeaned_rank_ic": NAN}, "no evidence", "static ranking"),
+        ({"demeaned_ewc": Statistic(1.0, 0.16)}, "no evidence", "static ranking"),
+        ({"demeaned_ewc": Statistic(NAN, NAN)}, "no evidence", "static ranking"),
+        ({"ewc": Statistic(2.1, 0.02), "trials": 1}, "evidence", "lies above 0"),
+        ({"ewc": Statistic(2.1, 0.02), "trials": 2}, "no evidence", "level of 2 trials"),
+        (
+            {"permutation_p": 0.0001, "permutations": 9999, "trials": 600},
+            "no evidence",
+            "raise evaluation.permutations",
+        ),
         ({"guard": (_guard("suspicious"),)}, "evidence", "is suspicious"),
         ({"guard": (_guard("implausible"),)}, "implausible: check for leakage", "believable"),
     ],
@@ -76,9 +87,10 @@ def test_truth_table_from_twenty_tickers_on(
     ("changes", "word"),
     [
         ({}, "evidence"),
-        ({"small": Statistic(1.0, 0.2)}, "no evidence"),
-        ({"small": Statistic(3.0, 0.03), "trials": 2}, "no evidence"),
-        ({"small": Statistic(NAN, NAN)}, "no evidence"),
+        ({"small": Small(0.2, 0.01)}, "no evidence"),
+        ({"small": Small(0.03, 0.01), "trials": 2}, "no evidence"),
+        ({"small": Small(0.001, -0.01)}, "no evidence"),
+        ({"small": Small(NAN, NAN)}, "no evidence"),
         ({"guard": (_guard("implausible"),)}, "implausible: check for leakage"),
         ({"tickers": 19}, "evidence"),
         ({"tickers": 20}, "no evidence"),
@@ -106,8 +118,12 @@ def test_rules_that_do_as_well_stand_beside_the_word() -> None:
         Rival("momentum 12-1", 0.04, Interval(0.01, -0.01, 0.03, 75)),
         Rival("reversal", 0.0, Interval(0.05, 0.02, 0.08, 75)),
     )
-    beside = judge(dataclasses.replace(FOUND, rivals=rivals)).beside
-    assert beside == ("no better than ridge", "not shown to beat momentum 12-1")
+    beside = judge(dataclasses.replace(FOUND, rivals=rivals, earns=False)).beside
+    assert beside == (
+        "no better than ridge",
+        "not shown to beat momentum 12-1",
+        "not shown to earn after costs",
+    )
 
 
 def _ranking(mean: float, low: float, dates: int = 1000, ic: float = 0.05) -> RankingSkill:
@@ -117,6 +133,7 @@ def _ranking(mean: float, low: float, dates: int = 1000, ic: float = 0.05) -> Ra
         tickers=100,
         ic=Interval(ic, NAN, NAN, 50),
         rank_ic=Interval(mean, low, NAN, 50),
+        ewc=nothing,
         rank_ic_std=0.1,
         icir=0.5,
         positive_share=0.5,
@@ -126,16 +143,17 @@ def _ranking(mean: float, low: float, dates: int = 1000, ic: float = 0.05) -> Ra
         non_overlapping=nothing,
         newey_west=nothing,
         demeaned_rank_ic=Interval(mean, low, NAN, 50),
+        demeaned_ewc=nothing,
         detectable=0.03,
         yearly=(),
     )
 
 
-def _returns(r2: float, low: float, demeaned: float = 0.0) -> ReturnSkill:
+def _returns(r2: float, low: float, demeaned: float = 0.0, zero: float = 0.9) -> ReturnSkill:
     nothing = Statistic(NAN, NAN)
     return ReturnSkill(
         r2=Interval(r2, low, NAN, 50),
-        r2_zero=Interval(0.9, 0.8, NAN, 50),
+        r2_zero=Interval(zero, zero - 0.01, NAN, 50),
         r2_demeaned=Interval(demeaned, demeaned - 0.001, NAN, 50),
         clark_west_mean=nothing,
         clark_west_zero=nothing,
@@ -182,6 +200,12 @@ def test_r2_is_guarded_against_the_mean_and_within_dates_but_never_against_zero(
     assert "implausible" in _outcomes(21, None, _returns(0.03, 0.021))
     assert "suspicious" in _outcomes(21, None, _returns(0.03, 0.019))
     assert "implausible" in _outcomes(21, None, _returns(0.0, -0.01, demeaned=0.03))
+
+
+def test_beating_a_bad_mean_alone_is_not_implausible() -> None:
+    assert _outcomes(21, None, _returns(0.2, 0.1, zero=-0.3)) == {"plausible"}
+    assert "suspicious" in _outcomes(21, None, _returns(0.2, 0.1, zero=0.015))
+    assert "implausible" in _outcomes(21, None, _returns(0.2, 0.1, zero=0.05))
 
 
 def test_more_r2_than_the_ic_allows_is_implausible() -> None:

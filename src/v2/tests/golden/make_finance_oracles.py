@@ -48,6 +48,7 @@ def book_oracles(data: FinanceData) -> dict[str, Any]:
     returns = pandas.Series(data.returns, index=pandas.DatetimeIndex(data.return_dates))
     yearly = empyrical.aggregate_returns(returns, "yearly")
     return {
+        "annual_return": float(empyrical.annual_return(returns)),
         "annual_volatility": float(empyrical.annual_volatility(returns)),
         "sharpe_ratio": float(empyrical.sharpe_ratio(returns)),
         "max_drawdown": float(empyrical.max_drawdown(returns)),

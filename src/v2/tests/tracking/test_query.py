@@ -12,7 +12,10 @@ from src.v2.errors import ConfigError
 from src.v2.tracking.query import METRICS, experiment_id, search_runs
 from src.v2.tracking.runs import training_run
 
-COLUMNS = ["run_id", "run_name", "status", "start_time", "mode", "forward_days", *METRICS]
+COLUMNS = [
+    *("run_id", "run_name", "status", "start_time", "mode", "forward_days", "verdict"),
+    *METRICS,
+]
 
 
 def log_three(config: MlflowConfig) -> None:

@@ -12,6 +12,7 @@ from src.v2.evaluation.leakage.bars_probes import (
     pairwise_correlation,
     probe_calendar,
     probe_duplicates,
+    probe_jumps,
     probe_survivorship,
     return_grid,
 )
@@ -87,3 +88,21 @@ def test_a_ticker_on_other_days_and_weekends_are_named() -> None:
     assert "T002 (" in finding.evidence and finding.numbers["other_dates"] == 1
     two = BARS.filter(pl.col("ticker") < "T002")
     assert probe_calendar(return_grid(two)).outcome == "skipped"
+
+
+def test_prices_that_jump_like_splits_are_named_and_random_walks_are_not() -> None:
+    assert probe_jumps(return_grid(BARS)).outcome == "pass"
+    day = BARS["date"].unique().sort()[300]
+    split = pl.when((pl.col("ticker") == "T004") & (pl.col("date") >= day)).then(0.1).otherwise(1.0)
+    finding = probe_jumps(return_grid(BARS.with_columns(pl.col("close") * split)))
+    assert finding.outcome == "warn"
+    assert finding.numbers["tickers"] == finding.numbers["jumps"] == 1
+    assert "T004 (x0.09" in finding.evidence and str(day) in finding.evidence
+
+
+def test_a_ticker_on_other_dates_is_named_with_the_share_of_its_own_dates() -> None:
+    dates = BARS["date"].unique().sort()
+    odd = pl.col("date").is_in(dates.gather_every(2, 1).to_list())
+    mine = pl.col("ticker") == "T005"
+    mixed = BARS.filter((mine & odd) | (~mine & ~odd))
+    assert "T005 (100% of its dates)" in probe_calendar(return_grid(mixed)).evidence
