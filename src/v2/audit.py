@@ -187,6 +187,8 @@ def _log(
             },
         )
         run.log_metrics(audit_numbers(checks))
+        failed = any(check.outcome == "fail" for check in checks)
+        run.set_tags({"verdict": f"audit {'failed' if failed else 'passed'}"})
         run.set_tags({f"audit_{check.name}": check.outcome for check in checks})
         run.note(closing_line(checks))
         run.log_files({name: report / name for name in ("audit.json", "audit.md")})

@@ -45,8 +45,8 @@ def print_evaluation(out: Console, result: TrainingResult) -> None:
     out.print("[bold]Simple rules[/] on the same folds, dates and rows")
     out.print(_baselines(evaluation))
     out.print(
-        "  R2: over the known mean; smaller error: chance of the model's lead by luck (Diebold, "
-        "Mariano)",
+        "  R2: over the known mean; error p: of a smaller squared error of the model (Diebold, "
+        "Mariano);\n  permuted: the model fitted on labels of other tickers, judged by those",
         style="dim",
     )
     out.print()
@@ -121,16 +121,16 @@ def _add_ranking(table: Table, ranking: RankingSkill, horizon: int) -> None:
 
 
 def _baselines(evaluation: Evaluation) -> Table:
-    table = _rows("", "rank IC", "model better by", "R2", "smaller error")
+    table = _rows("", "rank IC", "model better by", "R2", "error p")
     most = max((rule.folds for rule in evaluation.baselines), default=0)
     for rule in evaluation.baselines:
-        few = f", {rule.folds} folds" if rule.folds < most else ""
+        few = f" ({rule.folds} folds)" if rule.folds < most else ""
         table.add_row(
-            f"  {rule.name}{few}",
+            f"  {rule.name.removesuffix(' labels')}{few}",
             between(rule.rank_ic, "short"),
             between(rule.margin, "short"),
-            shown(rule.r2, "signed"),
-            _p(rule.diebold_mariano.p),
+            "–" if math.isnan(rule.r2) else f"{rule.r2:+.1%}",
+            shown(rule.diebold_mariano.p, "chance"),
         )
     return table
 
@@ -190,7 +190,7 @@ def _print_portfolio(out: Console, result: TrainingResult) -> None:
         _say(out, f"mean net weight by sector: {sectors}")
     trials = result.evaluation.verdict.trials
     out.print(
-        "  a year: compounded; PSR: chance of a true Sharpe ratio above 0; DSR: above what luck "
+        "  a year: compounded; PSR: chance of a true Sharpe ratio above 0;\n  DSR: above what luck "
         f"reaches in {trials} trial{'s' if trials > 1 else ''}",
         style="dim",
     )

@@ -113,7 +113,7 @@ def judge(findings: Findings) -> Verdict:
         if check.outcome == "suspicious"
     )
     word: Word = "no evidence" if failed else "evidence"
-    beside = () if small else _beside(findings)
+    beside = () if small else _beside(findings, proven=not failed)
     reasons = (*(failed or held), *watched)
     return Verdict(word, reasons, beside, findings.trials, findings.guard)
 
@@ -179,17 +179,17 @@ def _level(trials: int) -> str:
     return level if trials == 1 else f"{level} (0.05 over {trials} trials)"
 
 
-def _beside(findings: Findings) -> tuple[str, ...]:
-    """Name the rules that do as well, those not shown to do worse, and what it does not earn."""
+def _beside(findings: Findings, *, proven: bool) -> tuple[str, ...]:
+    """Name the rules that do as well; of evidence also what it is not shown to do."""
     rivals = findings.rivals
     equal = [rival.name for rival in rivals if rival.margin.mean <= 0]
     near = [rival.name for rival in rivals if rival.margin.mean > 0 and not rival.margin.low > 0]
     said = []
     if equal:
         said.append(f"no better than {_list(equal)}")
-    if near:
+    if near and proven:
         said.append(f"not shown to beat {_list(near)}")
-    if not findings.earns:
+    if proven and not findings.earns:
         said.append("not shown to earn after costs")
     return tuple(said)
 

@@ -59,6 +59,7 @@ class Case:
 CASES = (
     Case("random walks", 20, range(40)),
     Case("planted", 20, range(40), signal=0.0005),
+    Case("planted stronger", 20, range(40), signal=0.0007),
     Case("shuffled", 20, range(40), shuffled=True),
     Case("random walks", 60, range(10)),
     Case("planted", 60, range(10), signal=0.0005),

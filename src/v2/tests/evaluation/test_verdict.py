@@ -99,7 +99,7 @@ def test_truth_table_from_twenty_tickers_on(
 def test_truth_table_below_twenty_tickers(changes: dict[str, object], word: str) -> None:
     verdict = judge(dataclasses.replace(EIGHT, **changes))  # type: ignore[arg-type]
     assert verdict.word == word
-    assert bool(verdict.beside) == (changes.get("tickers") == 20)
+    assert not verdict.beside
 
 
 def test_an_implausible_run_is_so_whatever_else_it_shows() -> None:
@@ -124,6 +124,8 @@ def test_rules_that_do_as_well_stand_beside_the_word() -> None:
         "not shown to beat momentum 12-1",
         "not shown to earn after costs",
     )
+    unproven = dataclasses.replace(FOUND, rivals=rivals, earns=False, permutation_p=0.2)
+    assert judge(unproven).beside == ("no better than ridge",)
 
 
 def _ranking(mean: float, low: float, dates: int = 1000, ic: float = 0.05) -> RankingSkill:
