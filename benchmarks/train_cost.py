@@ -53,6 +53,7 @@ def _train(config: Any, scratch: Path) -> tuple[dict[str, float], float, list[An
     """Train as the command does, and keep the windows that were fitted."""
     from src.v2 import pipeline
     from src.v2.data.sources import load_bars
+    from src.v2.ledgers import uncounted
     from src.v2.modeling.learners import xgboost_trees
     from src.v2.modeling.model_file import MODEL_NAME, save_model
     from src.v2.tracking.runs import training_run
@@ -73,7 +74,7 @@ def _train(config: Any, scratch: Path) -> tuple[dict[str, float], float, list[An
         bars, market, coverage = load_bars(config.data)
     prepared = pipeline.prepare_panel(bars, market, coverage, config, stages)
     with training_run(config.mlflow, run_name="benchmark") as run:
-        trained = pipeline.train_model(prepared, config, stages, pipeline.uncounted(), no_progress)
+        trained = pipeline.train_model(prepared, config, stages, uncounted(), no_progress)
         with stages.stage("MLflow run"):
             folder = save_model(trained.model, trained.card, scratch / "model")
             log_mlflow_metrics(

@@ -25,13 +25,14 @@ from src.v2.evaluation.ratings import rate
 from src.v2.explain.shap_values import explain_rows
 from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
+from src.v2.ledgers import uncounted
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.xgboost_trees import load_xgboost
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import MODEL_NAME, read_card
 from src.v2.modeling.shown_return import add_shown_return
 from src.v2.modeling.walk_forward import probability_column
-from src.v2.pipeline import Trained, prepare_panel, train_model, uncounted
+from src.v2.pipeline import Trained, prepare_panel, train_model
 from src.v2.records import Coverage, Drop
 
 if TYPE_CHECKING:

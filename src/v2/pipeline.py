@@ -15,17 +15,16 @@ import polars as pl
 from src.v2.config import Config
 from src.v2.console import Stages, Track
 from src.v2.errors import ConfigError
-from src.v2.evaluation.evaluate import RecordTrial
 from src.v2.evaluation.folds import mean_curve, mean_importance
 from src.v2.evaluation.metric_keys import evaluation_metrics
 from src.v2.evaluation.scores import score_holdout, score_walk_forward
-from src.v2.evaluation.trial_log import Trials
 from src.v2.explain.folds import explain_folds
 from src.v2.features.causality import features_that_look_ahead
 from src.v2.features.compute import compute_features, usable_features
 from src.v2.features.families import active_features, load_own_features
 from src.v2.features.registry import Feature
 from src.v2.judgement import Forecasts, Market, judge_forecasts
+from src.v2.ledgers import Ledgers
 from src.v2.modeling.folds import Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
 from src.v2.modeling.learners.base import FittedModel
@@ -33,7 +32,6 @@ from src.v2.modeling.model_card import ModelCard, make_card
 from src.v2.modeling.panel import Panel, build_panel
 from src.v2.modeling.walk_forward import FoldFit, make_trainer, train_stride, walk_forward
 from src.v2.out_of_sample import (
-    OpenHoldout,
     Walked,
     fold_result,
     score_holdout_rows,
@@ -71,22 +69,6 @@ class Trained:
     result: TrainingResult
     model: FittedModel
     card: ModelCard
-
-
-@dataclass(frozen=True, slots=True)
-class Ledgers:
-    """Where trials and openings of the holdout are written down and counted."""
-
-    open_holdout: OpenHoldout
-    record_trial: RecordTrial
-
-
-def uncounted() -> Ledgers:
-    """Give ledgers that write nothing down: each run is the first trial of its own."""
-    return Ledgers(
-        lambda first, last: None,
-        lambda first, last, rank_ic, sharpe: Trials(1, ()),
-    )
 
 
 def prepare_panel(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from src.v2.console import printable
 from src.v2.evaluation_records import Evaluation, RankingSkill, Statistic
 from src.v2.records import TrainingResult
-from src.v2.summary_text import between, headline, ordinal, reasons, sessions, shown
+from src.v2.summary_text import between, headline, ordinal, reasons, sessions, shown, tried
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +31,7 @@ def print_verdict(out: Console, result: TrainingResult) -> None:
     out.print(line)
     for reason in reasons(result):
         _say(out, reason)
+    _say(out, tried(verdict.trials))
     if verdict.word != "evidence":
         _say(out, "Ratings are withheld: each reads as the verdict.")
     out.print()

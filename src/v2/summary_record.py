@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,17 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
     if portfolio is not None:
         fields = [field.name for field in dataclasses.fields(portfolio) if field.name != "daily"]
         kept["portfolio"] = {name: _plain_record(getattr(portfolio, name)) for name in fields}
+        names = ("year", "long_short", "top", "equal_weight")
+        kept["portfolio"]["yearly"] = _named(portfolio.yearly, names)
+    if evaluation.ranking is not None:
+        years = _named(evaluation.ranking.yearly, ("year", "dates", "rank_ic"))
+        kept["ranking"] = {**kept["ranking"], "yearly": years}
     return kept
+
+
+def _named(rows: Iterable[tuple[float, ...]], names: Sequence[str]) -> list[dict[str, float]]:
+    """Name the values of each row."""
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _plain_record(part: Any) -> Any:

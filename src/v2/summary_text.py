@@ -15,13 +15,29 @@ SHOWN_NAMES = 5
 
 def reading(result: TrainingResult) -> str:
     """Say the verdict in a few sentences."""
-    return " ".join([f"Verdict: {headline(result)}.", *reasons(result)])
+    trials = tried(result.evaluation.verdict.trials)
+    return " ".join([f"Verdict: {headline(result)}.", *reasons(result), trials])
 
 
 def headline(result: TrainingResult) -> str:
     """Give the word of the verdict, with what stands beside it."""
     verdict = result.evaluation.verdict
     return ", ".join([verdict.word, *verdict.beside])
+
+
+def tried(trials: int) -> str:
+    """Say how many configurations were tried on the same data.
+
+    Examples
+    --------
+    >>> tried(1)
+    'The 1st configuration tried on these data.'
+    >>> tried(3)
+    'One of 3 configurations tried on these data: each asks for more.'
+    """
+    if trials == 1:
+        return "The 1st configuration tried on these data."
+    return f"One of {trials} configurations tried on these data: each asks for more."
 
 
 def reasons(result: TrainingResult) -> list[str]:

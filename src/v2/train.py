@@ -27,7 +27,7 @@ from src.v2.console import (
 from src.v2.errors import ConfigError, OmninmoError, PathTaken, TrackingError
 
 if TYPE_CHECKING:
-    from src.v2.pipeline import Ledgers, Trained
+    from src.v2.pipeline import Trained
     from src.v2.records import Coverage
     from src.v2.tracking.runs import TrackedRun
 
@@ -71,6 +71,7 @@ def train(config: Config, run_log: RunLog) -> Trained:
         from src.v2 import pipeline
         from src.v2.data.sectors import load_sectors
         from src.v2.data.sources import load_bars
+        from src.v2.ledgers import counted
         from src.v2.modeling.learners.xgboost_trees import check_device
     check_device(config.model)
     with stages.stage("bars"):
@@ -90,7 +91,7 @@ def train(config: Config, run_log: RunLog) -> Trained:
     tags = _tags(config, coverage, now)
     with training_run(config.mlflow, run_name=_run_name(config, coverage, now), tags=tags) as run:
         trained = pipeline.train_model(
-            prepared, config, stages, _ledgers(config, coverage), progress_bar
+            prepared, config, stages, counted(config, coverage), progress_bar
         )
         written = _write_files(config, trained, run.run_id or None, stages, now)
         problem = _log(trained, run, run_log, written, stages, started)
@@ -245,39 +246,6 @@ def _refuse_taken_model_path(config: Config) -> None:
     path = config.paths.model_path
     if path is not None and path.exists() and not config.paths.overwrite:
         raise ConfigError(f"The model path {path} exists. Choose another, or replace it with -y.")
-
-
-def _ledgers(config: Config, coverage: Coverage) -> Ledgers:
-    """Give the functions that write trials and openings of the holdout down."""
-    from src.v2.evaluation.ledger import record_opening
-    from src.v2.evaluation.trial_log import Trials, record_trial
-    from src.v2.pipeline import Ledgers
-
-    folder = config.paths.ledger_dir
-    tickers = coverage.tickers
-    prints = {
-        "data_fingerprint": coverage.fingerprint,
-        "config_fingerprint": config.fingerprint,
-    }
-
-    def open_holdout(first: dt.date, last: dt.date) -> int:
-        return record_opening(folder, tickers=tickers, first=first, last=last, **prints)
-
-    def try_out(
-        first: dt.date, last: dt.date, rank_ic: float | None, sharpe: float | None
-    ) -> Trials:
-        return record_trial(
-            folder,
-            tickers=tickers,
-            first=first,
-            last=last,
-            bars_end=coverage.last,
-            rank_ic=rank_ic,
-            sharpe=sharpe,
-            **prints,
-        )
-
-    return Ledgers(open_holdout, try_out)
 
 
 def _run_name(config: Config, coverage: Coverage, now: dt.datetime) -> str:

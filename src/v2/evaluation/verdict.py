@@ -159,7 +159,7 @@ def _ranking_reasons(findings: Findings) -> tuple[list[str], list[str]]:
 def _small_reasons(findings: Findings) -> tuple[list[str], list[str]]:
     """Below 20 tickers: does the model beat the forecast without features."""
     p, skill = findings.small.p, findings.small.skill
-    about = f"{findings.tickers} tickers are too few to compare with each other"
+    about = f"{findings.tickers} tickers a date are too few to compare with each other"
     if math.isnan(p):
         text = f"too short: {findings.windows} independent horizons, {MIN_HORIZONS} are needed"
         return [text, about], []

@@ -27,7 +27,7 @@ FLOORS = [
     {"summary_record", "summary_run", "summary_evaluation"},
     {"training_summary"},
     {"out_of_sample"},
-    {"judgement"},
+    {"judgement", "ledgers"},
     {"pipeline"},
     {"api"},
     {"audit_case"},

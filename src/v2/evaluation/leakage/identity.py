@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from src.v2.evaluation.leakage.finding import Finding, skipped, some_names
 from src.v2.modeling.labels import LabelPlan
@@ -41,13 +42,9 @@ def probe_label_in_features(
     own
         Names of the user's own features, named first.
     """
-    may = (panel.label_end >= 0) & (panel.label_end <= development_end)
-    places = np.flatnonzero(may)
+    places = development_rows(panel, development_end, seed)
     if len(places) < MIN_ROWS:
         return skipped(f"{len(places)} labelled development rows, {MIN_ROWS} are needed")
-    if len(places) > ROWS_CORRELATED:
-        rng = np.random.default_rng(seed)
-        places = np.sort(rng.choice(places, ROWS_CORRELATED, replace=False))
     future = panel.keys["forward_return"].to_numpy()[places].astype(np.float64)
     label = panel.labels()[places].astype(np.float64)
     columns = np.ascontiguousarray(panel.features[places].T)
@@ -68,6 +65,16 @@ def probe_label_in_features(
             _Correlation(abs(correlation(values, future)), CHANCE / math.sqrt(max(windows, 1))),
         )
     return _correlated(found, same, own, len(places))
+
+
+def development_rows(panel: Panel, development_end: int, seed: int) -> npt.NDArray[np.int64]:
+    """Draw at most 50,000 rows whose label was known before the holdout; rising positions."""
+    may = (panel.label_end >= 0) & (panel.label_end <= development_end)
+    places = np.flatnonzero(may)
+    if len(places) > ROWS_CORRELATED:
+        drawn = np.random.default_rng(seed).choice(places, ROWS_CORRELATED, replace=False)
+        places = np.sort(drawn)
+    return places
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,9 @@ import numpy.typing as npt
 import polars as pl
 
 from src.v2.evaluation.leakage.finding import Finding, skipped, some_names
-from src.v2.evaluation.leakage.identity import MIN_ROWS
+from src.v2.evaluation.leakage.identity import MIN_ROWS, development_rows
 from src.v2.modeling.panel import Panel
 
-ROWS_CORRELATED = 50_000
 KNOWING = 0.2
 """Correlation with one later return from which a feature knows it; honest ones reach 0.05."""
 
@@ -45,13 +44,9 @@ def probe_leads(
     own
         Names of the user's own features, named first.
     """
-    may = (panel.label_end >= 0) & (panel.label_end <= development_end)
-    places = np.flatnonzero(may)
+    places = development_rows(panel, development_end, seed)
     if len(places) < MIN_ROWS:
         return skipped(f"{len(places)} labelled development rows, {MIN_ROWS} are needed")
-    if len(places) > ROWS_CORRELATED:
-        rng = np.random.default_rng(seed)
-        places = np.sort(rng.choice(places, ROWS_CORRELATED, replace=False))
     later = _later_returns(bars, panel.keys[places], min(span, MOST_LEADS))
     found = np.abs(_correlations(panel.features[places].astype(np.float64), later))
     # Returns of one session share the market's move: a session counts once.

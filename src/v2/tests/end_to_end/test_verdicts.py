@@ -106,7 +106,7 @@ def test_a_small_universe_is_judged_by_its_forecasts_and_makes_no_claim_on_ranks
     assert evaluation.ranking is None and evaluation.portfolio is None
     assert evaluation.ratings == ()
     assert evaluation.verdict.word == "no evidence"
-    assert any("8 tickers are too few" in reason for reason in evaluation.verdict.reasons)
+    assert any("8 tickers a date are too few" in reason for reason in evaluation.verdict.reasons)
 
 
 def test_each_configuration_on_the_same_bars_is_one_more_trial(
@@ -141,7 +141,8 @@ def test_knowing_how_far_prices_move_is_no_evidence_below_twenty_tickers() -> No
 def test_sectors_reach_the_exchange_of_tickers_and_the_portfolio() -> None:
     from src.v2.config_sources import load_config
     from src.v2.console import Stages, no_progress
-    from src.v2.pipeline import prepare_panel, train_model, uncounted
+    from src.v2.ledgers import uncounted
+    from src.v2.pipeline import prepare_panel, train_model
 
     bars = random_walk_bars(24, 800, 9)
     sectors = {f"T{number:03d}": "even" if number % 2 == 0 else "odd" for number in range(23)}

@@ -1,0 +1,54 @@
+"""Where trials and openings of the holdout are written down and counted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from src.v2.config import Config
+from src.v2.evaluation.evaluate import RecordTrial
+from src.v2.evaluation.ledger import record_opening
+from src.v2.evaluation.trial_log import Trials, record_trial
+from src.v2.out_of_sample import OpenHoldout
+from src.v2.records import Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """The two things that a run asks once each."""
+
+    open_holdout: OpenHoldout
+    record_trial: RecordTrial
+
+
+def counted(config: Config, coverage: Coverage) -> Ledgers:
+    """Give the ledgers of ``paths.ledger_dir``, for one configuration on one set of bars."""
+    folder, tickers = config.paths.ledger_dir, coverage.tickers
+    prints = {
+        "data_fingerprint": coverage.fingerprint,
+        "config_fingerprint": config.fingerprint,
+    }
+
+    def open_holdout(first: dt.date, last: dt.date) -> int:
+        return record_opening(folder, tickers=tickers, first=first, last=last, **prints)
+
+    def try_out(
+        first: dt.date, last: dt.date, rank_ic: float | None, sharpe: float | None
+    ) -> Trials:
+        return record_trial(
+            folder,
+            tickers=tickers,
+            first=first,
+            last=last,
+            bars_end=coverage.last,
+            rank_ic=rank_ic,
+            sharpe=sharpe,
+            **prints,
+        )
+
+    return Ledgers(open_holdout, try_out)
+
+
+def uncounted() -> Ledgers:
+    """Give ledgers that write nothing down: each run is the first trial of its own."""
+    return Ledgers(lambda first, last: None, lambda first, last, rank_ic, sharpe: Trials(1, ()))
