@@ -127,7 +127,9 @@ def _skill_table(runs: list[dict[str, Any]]) -> str:
         cells = [
             f"{run['mode']} {run['days']}",
             f"**{run['verdict']['word']}**" + (f", {beside}" if beside else ""),
-            f"{metrics['cv_dates']:,.0f} ({metrics['cv_windows']:.0f})",
+            f"{metrics['cv_dates']:,.0f} ({metrics['cv_windows']:.0f})"
+            if ranking
+            else f"({run['evaluation']['sides']['difference']['windows']})",
             _between(ranking and ranking["rank_ic"], "+.4f"),
             _number(ranking and ranking["permutation_p"], ".4f"),
             _number(ranking and ranking["demeaned_rank_ic"]["mean"], "+.4f"),
