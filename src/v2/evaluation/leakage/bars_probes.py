@@ -31,6 +31,12 @@ LEAD_MARGIN = 0.1
 
 LEAD_DAYS = 100
 
+FEWEST_ENDS = 0.01
+"""Share of the tickers that should end in a year; of listed companies several percent do."""
+
+MIN_TICKER_YEARS = 200
+SESSIONS_A_YEAR = 252
+
 JUMP = 0.92
 """Log return from which a move is like that of a split of 5 to 2 that was not adjusted."""
 
@@ -141,13 +147,16 @@ def probe_survivorship(bars: pl.DataFrame) -> Finding:
     last = bars.group_by("ticker").agg(pl.col("date").max())
     ended = last.filter(pl.col("date") < sessions[-1 - ENDED_SESSIONS]).height
     falls = any(later < earlier for earlier, later in itertools.pairwise(counts))
-    numbers = {
+    numbers: dict[str, float] = {
         "tickers": tickers,
         "first_year": counts[0],
         "last_year": counts[-1],
         "ended": ended,
     }
     years = f"{alive['year'][0]} to {alive['year'][-1]}"
+    ticker_years = bars.height / SESSIONS_A_YEAR
+    rate = ended / ticker_years
+    numbers["ended_a_year"] = rate
     if ended == 0 and not falls:
         text = (
             f"none of {tickers} tickers ends before the last date, and their number never falls "
@@ -155,7 +164,14 @@ def probe_survivorship(bars: pl.DataFrame) -> Finding:
             "survivors, which raises every return and favours what fell and came back."
         )
         return Finding("warn", text, numbers)
-    return Finding("pass", f"{ended} of {tickers} tickers end before the last date.", numbers)
+    said = f"{ended} of {tickers} tickers end before the last date, {rate:.2%} a year"
+    if rate < FEWEST_ENDS and ticker_years >= MIN_TICKER_YEARS:
+        text = (
+            f"{said}: markets lose several percent of their companies a year, so most of those "
+            "that left are not in the universe, which raises every return."
+        )
+        return Finding("warn", text, numbers)
+    return Finding("pass", f"{said}.", numbers)
 
 
 def probe_jumps(grid: ReturnGrid) -> Finding:

@@ -106,3 +106,16 @@ def test_a_ticker_on_other_dates_is_named_with_the_share_of_its_own_dates() -> N
     mine = pl.col("ticker") == "T005"
     mixed = BARS.filter((mine & odd) | (~mine & ~odd))
     assert "T005 (100% of its dates)" in probe_calendar(return_grid(mixed)).evidence
+
+
+def test_a_universe_that_loses_almost_nobody_is_one_of_survivors() -> None:
+    bars = random_walk_bars(60, 1500, 2)
+    days = bars["date"].unique().sort()
+
+    def without_last(tickers: int) -> pl.DataFrame:
+        ended = (pl.col("ticker") < f"T{tickers:03d}") & (pl.col("date") > days[1300])
+        return bars.filter(~ended)
+
+    few, many = (probe_survivorship(without_last(count)) for count in (2, 12))
+    assert few.outcome == "warn" and "2 of 60 tickers end" in few.evidence
+    assert many.outcome == "pass" and many.numbers["ended_a_year"] > 0.03
