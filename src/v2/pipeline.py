@@ -18,6 +18,7 @@ from src.v2.errors import ConfigError
 from src.v2.evaluation.folds import mean_curve, mean_importance
 from src.v2.evaluation.metric_keys import evaluation_metrics
 from src.v2.evaluation.scores import score_holdout, score_walk_forward
+from src.v2.evaluation_records import Evaluation
 from src.v2.explain.folds import explain_folds
 from src.v2.features.causality import features_that_look_ahead
 from src.v2.features.compute import compute_features, usable_features
@@ -37,7 +38,14 @@ from src.v2.out_of_sample import (
     score_holdout_rows,
     show_walk_forward,
 )
-from src.v2.records import Coverage, Drop, FeatureReport, TrainingResult
+from src.v2.records import (
+    Coverage,
+    Drop,
+    FeatureReport,
+    FoldResult,
+    LearningCurve,
+    TrainingResult,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +185,8 @@ def train_model(
         model = trainer.fit(window, rounds)
     curve = mean_curve([fold.curve for fold in folds])
     table = pl.concat(walked.tables)
-    metrics = score_walk_forward(table, folds, plan) | evaluation_metrics(evaluation)
-    metrics |= score_holdout(holdout.metrics) | _counts(prepared, len(window.session))
-    metrics |= {
-        "feature_stability": evaluation.stability.spearman,
-        "converged_epoch": float(rounds),
-    }
-    if curve is not None:
-        at = min(rounds, len(curve.train_loss)) - 1
-        metrics |= {"final_train_loss": curve.train_loss[at], "final_val_loss": curve.val_loss[at]}
+    metrics = _metrics(prepared, table, folds, evaluation, len(window.session))
+    metrics |= score_holdout(holdout.metrics) | _final_losses(curve, rounds)
     result = TrainingResult(
         mode=config.label.mode,
         target=plan.target if plan.rule is None else plan.rule,
@@ -211,6 +212,37 @@ def train_model(
         stages=stages.seconds,
     )
     return Trained(result, model, _card(prepared, result, window, config, walked))
+
+
+def _metrics(
+    prepared: Prepared,
+    walked: pl.DataFrame,
+    folds: Sequence[FoldResult],
+    evaluation: Evaluation,
+    training_rows: int,
+) -> dict[str, float]:
+    """Name what the walk-forward showed, and what it was made of."""
+    coverage = prepared.coverage
+    return {
+        **score_walk_forward(walked, folds, prepared.plan),
+        **evaluation_metrics(evaluation),
+        "processed_tickers_count": float(len(coverage.tickers)),
+        "skipped_tickers_count": float(len(coverage.skipped)),
+        "error_tickers_count": float(len(coverage.errors)),
+        "total_samples": float((prepared.panel.label_end >= 0).sum()),
+        "training_samples": float(training_rows),
+        "feature_count": float(len(prepared.features.names)),
+        "feature_stability": evaluation.stability.spearman,
+    }
+
+
+def _final_losses(curve: LearningCurve | None, rounds: int) -> dict[str, float]:
+    """Give the rounds of the shipped model, and the mean losses of the folds there."""
+    found = {"converged_epoch": float(rounds)}
+    if curve is not None:
+        at = min(rounds, len(curve.train_loss)) - 1
+        found |= {"final_train_loss": curve.train_loss[at], "final_val_loss": curve.val_loss[at]}
+    return found
 
 
 def _refuse_look_ahead(
@@ -262,18 +294,6 @@ def describe_features(
         dict(left_out),
         dict(infinite),
     )
-
-
-def _counts(prepared: Prepared, training_samples: int) -> dict[str, float]:
-    coverage = prepared.coverage
-    return {
-        "processed_tickers_count": float(len(coverage.tickers)),
-        "skipped_tickers_count": float(len(coverage.skipped)),
-        "error_tickers_count": float(len(coverage.errors)),
-        "total_samples": float((prepared.panel.label_end >= 0).sum()),
-        "training_samples": float(training_samples),
-        "feature_count": float(len(prepared.features.names)),
-    }
 
 
 def _card(
