@@ -37,7 +37,7 @@ EVALUATION_KEYS: tuple[MetricDoc, ...] = (
     ),
     MetricDoc(
         "{cv_rank_ic_demeaned,cv_rank_ic_demeaned_low,cv_rank_ic_demeaned_high}",
-        "rank IC of scores less the ticker's own mean in the fold",
+        "rank IC of scores less the ticker's own mean so far in the fold",
         WALKED,
         "-1 to 1",
         "up",

@@ -25,7 +25,8 @@ from src.v2.evaluation_records import (
     SideSkill,
 )
 
-OUTCOMES = ("plausible", "suspicious", "implausible")
+OUTCOMES: tuple[Outcome, ...] = ("plausible", "suspicious", "implausible")
+"""From mild to grave."""
 
 MIN_DATES = 250
 """A mean rank IC over fewer dates is too noisy to be called implausible."""
@@ -117,15 +118,8 @@ def _mean_check(returns: ReturnSkill, limits: tuple[float, float]) -> GuardCheck
     """
     over_mean = _check("R2 over the expanding mean", returns.r2, limits)
     over_zero = _check("R2 over zero", returns.r2_zero, limits)
-    return (
-        over_mean
-        if over_zero.outcome == over_mean.outcome
-        else min(
-            over_mean,
-            dataclasses.replace(over_mean, outcome=over_zero.outcome),
-            key=lambda check: OUTCOMES.index(check.outcome),
-        )
-    )
+    milder = min(over_mean.outcome, over_zero.outcome, key=OUTCOMES.index)
+    return dataclasses.replace(over_mean, outcome=milder)
 
 
 def _plain(value: float) -> Interval:

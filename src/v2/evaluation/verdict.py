@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 
 from src.v2.config import SMALL_UNIVERSE
+from src.v2.evaluation.significance import MIN_COSINES
 from src.v2.evaluation_records import GuardCheck, Interval, Statistic, Verdict, Word
 
 SIGNIFICANCE = 0.05
-MIN_HORIZONS = 12
+MIN_HORIZONS = 2 * MIN_COSINES
 """Fewer horizons of test dates give no interval."""
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from src.v2.evaluation.leakage.finding import Finding, skipped, some_names
+from src.v2.evaluation.portfolio import SESSIONS_A_YEAR
 
 Returns = npt.NDArray[np.float64]
 
@@ -35,7 +36,6 @@ FEWEST_ENDS = 0.01
 """Share of the tickers that should end in a year; of listed companies several percent do."""
 
 MIN_TICKER_YEARS = 200
-SESSIONS_A_YEAR = 252
 
 JUMP = 0.92
 """Log return from which a move is like that of a split of 5 to 2 that was not adjusted."""
