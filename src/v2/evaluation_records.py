@@ -37,6 +37,15 @@ class Statistic:
 
 
 @dataclass(frozen=True, slots=True)
+class NullBin:
+    """A bar of the histogram of mean rank ICs with exchanged tickers."""
+
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class RankingSkill:
     """How well scores order the tickers of a date.
 
@@ -66,6 +75,8 @@ class RankingSkill:
         Smallest true mean rank IC that this many dates find with a chance of 80%.
     yearly
         (year, dates, mean rank IC).
+    null
+        Histogram of the permutations' mean rank IC; empty without a test.
     """
 
     dates: int
@@ -85,6 +96,7 @@ class RankingSkill:
     demeaned_ewc: Statistic
     detectable: float
     yearly: tuple[tuple[int, int, float], ...]
+    null: tuple[NullBin, ...]
 
 
 @dataclass(frozen=True, slots=True)

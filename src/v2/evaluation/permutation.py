@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from src.v2.evaluation.grid import Matrix
+from src.v2.evaluation_records import NullBin
 from src.v2.modeling.labels import MIN_TICKERS_PER_DATE
 
 MIN_EXCHANGEABLE = 10
@@ -28,6 +29,10 @@ MAX_DIFFERENCE = 0.02
 
 ROUNDING = 1e-12
 BLOCK = 512
+
+NULL_BINS = 40
+DECIMALS = 12
+"""Draws are rounded before they are counted, so that the last bits of a sum move no bar."""
 
 Present = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.intp]
@@ -49,12 +54,15 @@ class PermutationTest:
         Permutations drawn; 0 without a test.
     exchangeable
         Tickers with another one of about equal coverage.
+    null
+        Histogram of the permutations' statistics; empty without a test.
     """
 
     statistic: float
     p: float
     permutations: int
     exchangeable: int
+    null: tuple[NullBin, ...] = ()
 
 
 def permutation_test(
@@ -109,8 +117,38 @@ def permutation_test(
         weights = scored[:, ordered].T @ came[:, ordered] / len(present)
         excess += _permuted_sums(weights, permutations, rng) - np.trace(weights)
     reached = int((excess >= -ROUNDING).sum())
-    return PermutationTest(
-        statistic, (1 + reached) / (1 + permutations), permutations, exchangeable
+    p = (1 + reached) / (1 + permutations)
+    null = histogram(statistic + excess)
+    return PermutationTest(statistic, p, permutations, exchangeable, null)
+
+
+def histogram(draws: Matrix) -> tuple[NullBin, ...]:
+    """Count draws in 40 bins of equal width from the smallest to the largest.
+
+    Parameters
+    ----------
+    draws
+        Array (draws,), finite. Where all are the same, the bins reach half a unit either way.
+
+    Returns
+    -------
+    tuple
+        Bins by rising bounds; each holds its lower bound, the last one its upper bound too.
+        Empty without draws.
+
+    Examples
+    --------
+    >>> bins = histogram(np.array([0.0, 0.1, 0.4]))
+    >>> len(bins), bins[0].count, bins[10].count, bins[-1].high
+    (40, 1, 1, 0.4)
+    """
+    if not len(draws):
+        return ()
+    counts, edges = np.histogram(np.round(draws, DECIMALS), NULL_BINS)
+    bounds = edges.tolist()
+    return tuple(
+        NullBin(low, high, count)
+        for low, high, count in zip(bounds[:-1], bounds[1:], counts.tolist(), strict=True)
     )
 
 

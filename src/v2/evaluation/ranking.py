@@ -77,6 +77,7 @@ def ranking_skill(
         demeaned_ewc=ewc_test(changing, horizon),
         detectable=detectable(series, horizon),
         yearly=_yearly(daily),
+        null=test.null,
     )
 
 

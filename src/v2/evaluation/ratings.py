@@ -38,7 +38,7 @@ def rate(scores: Sequence[float] | pl.Series) -> list[str | None]:
     [None, None]
     """
     table = pl.DataFrame({"score": pl.Series(list(scores), dtype=pl.Float64)})
-    codes = table.select(_fifth().alias("fifth"))["fifth"]
+    codes = table.select(fifth().alias("fifth"))["fifth"]
     return [None if code is None else RATING_CLASSES[code] for code in codes]
 
 
@@ -67,7 +67,7 @@ def rating_returns(predictions: pl.DataFrame, horizon: int) -> tuple[RatingRetur
         return ()
     future = pl.col("forward_return")
     daily = (
-        scored.select("date", "forward_return", _fifth("date").alias("fifth"))
+        scored.select("date", "forward_return", fifth("date").alias("fifth"))
         .drop_nulls()
         .with_columns((future - future.mean().over("date")).alias("excess"))
         .group_by("date", "fifth")
@@ -80,13 +80,19 @@ def rating_returns(predictions: pl.DataFrame, horizon: int) -> tuple[RatingRetur
     )
 
 
-def _rating_return(name: str, daily: pl.DataFrame, horizon: int) -> RatingReturn:
-    excess = daily["excess"].to_numpy().astype(np.float64)
-    return RatingReturn(name, int(daily["rows"].sum()), ewc_interval(excess, horizon))
+def fifth(date: str | None = None) -> pl.Expr:
+    """Express the fifth of `score`, as `rate` tells it, from 0 for the lowest scores.
 
+    Parameters
+    ----------
+    date
+        Column within whose values a score is ranked; None ranks the whole frame.
 
-def _fifth(date: str | None = None) -> pl.Expr:
-    """Express the fifth, from 0, within a frame or within each of its dates; null for none."""
+    Returns
+    -------
+    pl.Expr
+        Int32; null for all of those that cannot be told apart. Scores must be finite.
+    """
     score = pl.col("score")
     rank, count = score.rank("average"), score.count()
     told_apart = (count >= MIN_TICKERS_PER_DATE) & (score.min() < score.max())
@@ -95,3 +101,8 @@ def _fifth(date: str | None = None) -> pl.Expr:
     # Multiplied before it is divided: a score on the border of two fifths is then exact.
     place = ((rank - 0.5) * len(RATING_CLASSES) / count).floor().cast(pl.Int32)
     return pl.when(told_apart).then(place)
+
+
+def _rating_return(name: str, daily: pl.DataFrame, horizon: int) -> RatingReturn:
+    excess = daily["excess"].to_numpy().astype(np.float64)
+    return RatingReturn(name, int(daily["rows"].sum()), ewc_interval(excess, horizon))

@@ -15,6 +15,7 @@ from src.v2.evaluation_records import (
     Evaluation,
     GuardCheck,
     Interval,
+    NullBin,
     Portfolio,
     RankingSkill,
     RatingReturn,
@@ -50,6 +51,9 @@ def make_evaluation(classes: int = 0, word: str = "no evidence") -> Evaluation:
         demeaned_ewc=test,
         detectable=0.04,
         yearly=((2020, 252, 0.02), (2021, 252, -0.01)),
+        null=tuple(
+            NullBin(0.002 * place, 0.002 * (place + 1), 300 - place**2) for place in range(-16, 16)
+        ),
     )
     returns = ReturnSkill(SKILL, SKILL, SKILL, test, test)
     bins = tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from scipy import stats
 from src.v2.evaluation.grid import make_grid
 from src.v2.evaluation.permutation import (
     exchange_groups,
+    histogram,
     permutation_test,
     standardised_ranks,
 )
@@ -265,3 +266,46 @@ def test_tickers_are_exchanged_within_their_kind_only() -> None:
     few = permutation_test(scores, returns, 999, 0, [str(n // 2) for n in range(12)])
     assert few.exchangeable == 12 and few.p > 0.01
     assert np.isnan(permutation_test(scores, returns, 999, 0, [str(n) for n in range(12)]).p)
+
+
+def test_the_histogram_holds_every_draw_and_shows_the_p_value() -> None:
+    scores, returns = _walks(3)
+    got = permutation_test(scores, returns, 4_000, 1)
+    assert len(got.null) == 40
+    assert sum(each.count for each in got.null) == got.permutations == 4_000
+    for before, after in pairwise(got.null):
+        assert before.high == after.low
+        assert after.high - after.low == pytest.approx(before.high - before.low)
+    above = sum(each.count for each in got.null if each.low >= got.statistic)
+    around = sum(each.count for each in got.null if each.high >= got.statistic)
+    assert above <= got.p * 4_001 - 1 <= around
+    middle = sum(each.count * (each.low + each.high) / 2 for each in got.null) / 4_000
+    width = got.null[0].high - got.null[0].low
+    assert abs(middle) < 0.02 + width / 2
+
+
+def test_the_histogram_depends_on_neither_the_order_of_tickers_nor_the_last_bits() -> None:
+    scores, returns = _walks(4)
+    order = np.random.default_rng(0).permutation(24)
+    got = permutation_test(scores, returns, 500, 1)
+    assert got.null == permutation_test(scores[:, order], returns[:, order], 500, 1).null
+    draws = np.random.default_rng(1).normal(size=300)
+    assert histogram(draws) == histogram(draws * (1 + 1e-15))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-1, 1), max_size=50))
+def test_no_draw_is_lost_whatever_the_draws(draws: list[float]) -> None:
+    bins = histogram(np.array(draws))
+    assert sum(each.count for each in bins) == len(draws)
+    assert len(bins) == (40 if draws else 0)
+    for each in bins:
+        assert each.low < each.high
+
+
+def test_without_a_test_there_is_no_histogram() -> None:
+    scores, returns = _walks(0, tickers=9)
+    assert permutation_test(scores, returns, 100, 0).null == ()
+    assert permutation_test(scores[:0], returns[:0], 100, 0).null == ()
+    scores, returns = _walks(0)
+    assert permutation_test(scores, returns, 0, 0).null == ()

@@ -65,6 +65,7 @@ def test_skill_gathers_what_scipy_says_of_each_date() -> None:
     assert skill.positive_share == (ranked > 0).mean()
     test = permutation_test(scores, returns, 99, 0)
     assert (skill.permutation_p, skill.permutations, skill.exchangeable) == (test.p, 99, 20)
+    assert skill.null == test.null and sum(each.count for each in skill.null) == 99
     error = (skill.rank_ic.high - skill.rank_ic.mean) / stats.t.ppf(0.975, 24)
     assert skill.detectable == pytest.approx(error * stats.t.ppf([0.975, 0.8], 24).sum())
     assert skill.newey_west.p < 0.01 and skill.non_overlapping.p < 0.01
@@ -118,6 +119,7 @@ def test_what_the_rows_cannot_tell_is_nan(dates: int) -> None:
     assert np.isnan(skill.rank_ic.mean) == (dates == 0)
     assert np.isnan(skill.icir) == (dates < 2)
     assert np.isnan(skill.permutation_p) == (dates == 0)
+    assert (skill.null == ()) == (dates == 0)
 
 
 def test_a_score_that_never_changes_has_no_demeaned_skill() -> None:

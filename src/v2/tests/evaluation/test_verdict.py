@@ -148,6 +148,7 @@ def _ranking(mean: float, low: float, dates: int = 1000, ic: float = 0.05) -> Ra
         demeaned_ewc=nothing,
         detectable=0.03,
         yearly=(),
+        null=(),
     )
 
 
