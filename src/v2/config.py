@@ -254,6 +254,10 @@ class ExplainConfig(Section):
 
     shap_rows: int = Field(2000, ge=50, description="out-of-sample rows explained")
     dependence_features: int = Field(4, ge=1, description="top features with a dependence plot")
+    permutation_rows: int = Field(
+        10_000, ge=100, description="out-of-sample rows on which features are permuted"
+    )
+    interaction_rows: int = Field(200, ge=20, description="rows explained by pairs of features")
 
 
 class MlflowConfig(Section):
@@ -302,6 +306,14 @@ class RunsConfig(Section):
     port: int = Field(5000, ge=1, le=65535, description="port of the UI")
 
 
+class ReportConfig(Section):
+    """Which run's report is written again."""
+
+    run: str | None = Field(None, description="run id in MLflow; empty: a run on this disk")
+    folder: Path | None = Field(None, description="folder of the run; empty: the newest")
+    open: bool = Field(False, description="show the page in the browser")
+
+
 class PathsConfig(Section):
     """Where results are written."""
 
@@ -338,6 +350,7 @@ class Config(BaseSettings):
     mlflow: MlflowConfig = MlflowConfig()
     predict: PredictConfig = PredictConfig()
     runs: RunsConfig = RunsConfig()
+    report: ReportConfig = ReportConfig()
     paths: PathsConfig = PathsConfig()
 
     @model_validator(mode="after")

@@ -1,8 +1,8 @@
 """Which out-of-sample rows are explained, and their SHAP values.
 
 The values are XGBoost's own exact TreeSHAP contributions. They are checked against the
-booster's margin here, because a wrong range of trees or a wrong base score gives sums that
-are off without any error.
+booster's margin here, and pairs against the contributions, because a wrong range of trees or
+a wrong base score gives sums that are off without any error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 ADDITIVITY_TOLERANCE = 1e-4
-"""Largest allowed error of a row's sum, as a share of the largest absolute margin."""
+"""Largest allowed error of a row's sum, as a share of the largest absolute value wanted."""
 
 
 def sample_rows_by_date(dates: Array | pl.Series, n_rows: int, seed: int) -> Array:
@@ -102,6 +102,86 @@ def explain_rows(
         The booster cannot read these features, has fewer rounds, or its contributions do
         not add up to its margin.
     """
+    parts, margin = _predict(
+        booster, features, feature_names, rounds, {"pred_contribs": True}, {"output_margin": True}
+    )
+    values, base = parts[..., :-1], parts[..., -1]
+    _check_additivity(values.sum(axis=2, dtype=np.float64) + base, margin, "margin")
+    return values, base
+
+
+def interaction_rows(
+    booster: xgboost.Booster, features: Array, feature_names: Sequence[str], rounds: int
+) -> Array:
+    """Split each row's contributions into main effects and interactions of two features.
+
+    SHAP interaction values (Lundberg, Erion and Lee 2018, arXiv 1802.03888).
+
+    Parameters
+    ----------
+    booster, features, feature_names, rounds
+        As for `explain_rows`. The result of one row takes 4 bytes for each output and pair of
+        features, so give few rows at once.
+
+    Returns
+    -------
+    ndarray
+        Array (rows, outputs, features, features) in units of the margin, symmetric: the main
+        effect of each feature on the diagonal, and half of an interaction on either side of
+        it. The sum over the last axis is the feature's contribution.
+
+    Raises
+    ------
+    ModelError
+        The booster cannot read these features, has fewer rounds, or its interactions do not
+        add up to its contributions.
+    """
+    pairs, parts = _predict(
+        booster,
+        features,
+        feature_names,
+        rounds,
+        {"pred_interactions": True},
+        {"pred_contribs": True},
+    )
+    # Rows and columns of the bias hold the base alone, which belongs to no pair.
+    values = pairs[..., :-1, :-1]
+    _check_additivity(values.sum(axis=3, dtype=np.float64), parts[..., :-1], "contributions")
+    return np.asarray(values)
+
+
+def margins(
+    booster: xgboost.Booster, features: Array, feature_names: Sequence[str], rounds: int
+) -> Array:
+    """Forecast rows in units of the margin, in which contributions add up.
+
+    Parameters
+    ----------
+    booster, features, feature_names, rounds
+        As for `explain_rows`.
+
+    Returns
+    -------
+    ndarray
+        Array (rows, outputs): the forecast of a regression, log-odds, or a margin a class.
+
+    Raises
+    ------
+    ModelError
+        The booster cannot read these features, or has fewer rounds.
+    """
+    (margin,) = _predict(booster, features, feature_names, rounds, {"output_margin": True})
+    return margin
+
+
+def _predict(
+    booster: xgboost.Booster,
+    features: Array,
+    feature_names: Sequence[str],
+    rounds: int,
+    *kinds: dict[str, bool],
+) -> list[Array]:
+    """Ask the first rounds of a booster for each kind of prediction."""
     import xgboost
 
     fitted = booster.num_boosted_rounds()
@@ -113,33 +193,27 @@ def explain_rows(
     window = (0, rounds)
     try:
         matrix = xgboost.DMatrix(features, feature_names=list(feature_names))
-        parts = booster.predict(
-            matrix, pred_contribs=True, iteration_range=window, strict_shape=True
-        )
-        margin = booster.predict(
-            matrix, output_margin=True, iteration_range=window, strict_shape=True
-        )
+        return [
+            booster.predict(matrix, iteration_range=window, strict_shape=True, **kind)
+            for kind in kinds
+        ]
     except (ValueError, xgboost.core.XGBoostError) as error:
         detail = str(error).splitlines()[0]
         raise ModelError(
             f"The model cannot explain these {len(features)} rows of {len(feature_names)} "
             f"features: {detail} Pass the features that it was fitted on, in that order."
         ) from error
-    values, base = parts[..., :-1], parts[..., -1]
-    _check_additivity(values, base, margin)
-    return values, base
 
 
-def _check_additivity(values: Array, base: Array, margin: Array) -> None:
-    """Refuse contributions that do not add up to the margin."""
-    if not len(margin):
+def _check_additivity(sums: Array, wanted: Array, name: str) -> None:
+    """Refuse sums of parts that differ from what they must add up to."""
+    if not len(wanted):
         return
-    sums = values.sum(axis=2, dtype=np.float64) + base
-    scale = max(float(np.abs(margin).max()), float(np.finfo(np.float32).tiny))
-    error = float(np.abs(sums - margin).max()) / scale
+    scale = max(float(np.abs(wanted).max()), float(np.finfo(np.float32).tiny))
+    error = float(np.abs(sums - wanted).max()) / scale
     if not error <= ADDITIVITY_TOLERANCE:  # also catches NaN
         raise ModelError(
-            f"SHAP values must add up to the model's margin within {ADDITIVITY_TOLERANCE:g} of "
-            f"its scale; the largest error is {error:.2g}. The explanation would be of another "
+            f"SHAP values must add up to the model's {name} within {ADDITIVITY_TOLERANCE:g} of "
+            f"their scale; the largest error is {error:.2g}. The explanation would be of another "
             "model: check the rounds and the version of XGBoost."
         )

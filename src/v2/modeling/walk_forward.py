@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -223,11 +224,8 @@ def forecast_table(
         score: the forecast of regression, P(up) of two classes, the expected class of five.
     """
     columns: list[pl.Series] = []
-    if not plan.classes:
-        score = forecast.astype(np.float64)
-    else:
-        shares = np.column_stack([1 - forecast, forecast]) if forecast.ndim == 1 else forecast
-        score = shares.astype(np.float64) @ np.arange(len(plan.classes), dtype=np.float64)
+    if plan.classes:
+        shares = class_probabilities(forecast)
         columns = [
             pl.Series(probability_column(name), shares[:, code].astype(np.float64))
             for code, name in enumerate(plan.classes)
@@ -240,9 +238,33 @@ def forecast_table(
         "ticker",
         pl.lit(fold, dtype=pl.Int32).alias("fold"),
         pl.lit(part).alias("part"),
-        pl.Series("score", score),
+        pl.Series("score", ranking_score(forecast, len(plan.classes))),
         *columns,
     ).hstack(known)
+
+
+Forecast = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+
+
+def class_probabilities(forecast: Forecast) -> Forecast:
+    """Give one column a class, also for two classes, where a model gives P(up) alone."""
+    return np.column_stack([1 - forecast, forecast]) if forecast.ndim == 1 else forecast
+
+
+def ranking_score(forecast: Forecast, classes: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Give what rows are ranked by: the forecast itself, or the expected class.
+
+    Parameters
+    ----------
+    forecast
+        As a fitted model gives it.
+    classes
+        Number of classes; 0 for regression.
+    """
+    if not classes:
+        return forecast.astype(np.float64)
+    shares = class_probabilities(forecast).astype(np.float64)
+    return np.asarray(shares @ np.arange(classes, dtype=np.float64))
 
 
 def probability_column(name: str) -> str:

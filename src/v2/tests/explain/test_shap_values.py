@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 
 from src.v2.errors import ModelError
 from src.v2.explain import shap_values
-from src.v2.explain.shap_values import explain_rows, sample_rows_by_date
+from src.v2.explain.shap_values import (
+    explain_rows,
+    interaction_rows,
+    margins,
+    sample_rows_by_date,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -42,6 +47,19 @@ def fit(kind: str, features: Array, label: Array, rounds: int = 25) -> xgboost.B
     return xgboost.train({**OBJECTIVES[kind], "max_depth": 4, "seed": 1}, matrix, rounds)
 
 
+def stop_early(kind: str, missing: float) -> tuple[Any, Array]:
+    """Fit a model of shap's own kind that stops early, with trees left over."""
+    features, labels = make_rows(missing)
+    make = xgboost.XGBRegressor if kind == "regression" else xgboost.XGBClassifier
+    model = make(
+        n_estimators=200, early_stopping_rounds=8, learning_rate=0.3, max_depth=4, n_jobs=1
+    )
+    y = labels[kind].astype(float if kind == "regression" else int)
+    model.fit(features[:300], y[:300], eval_set=[(features[300:], y[300:])], verbose=False)
+    assert model.best_iteration + 1 < model.get_booster().num_boosted_rounds()
+    return model, features
+
+
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize("kind", OBJECTIVES)
 def test_values_equal_the_tree_explainer(kind: str, missing: float) -> None:
@@ -59,23 +77,49 @@ def test_values_equal_the_tree_explainer(kind: str, missing: float) -> None:
     np.testing.assert_allclose(base[0], np.ravel(oracle.expected_value), atol=1e-5)
 
 
-def test_early_stopping_explains_the_rounds_used() -> None:
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_early_stopping_explains_the_rounds_used(kind: str, missing: float) -> None:
     shap = pytest.importorskip("shap")
-    features, labels = make_rows()
-    model = xgboost.XGBRegressor(n_estimators=200, early_stopping_rounds=5, learning_rate=0.3)
-    y = labels["regression"]
-    model.fit(features[:300], y[:300], eval_set=[(features[300:], y[300:])], verbose=False)
-    rounds = model.best_iteration + 1
-    booster = model.get_booster()
-    assert rounds < booster.num_boosted_rounds()
+    model, features = stop_early(kind, missing)
+    rounds, booster = model.best_iteration + 1, model.get_booster()
     values, base = explain_rows(booster, features, NAMES, rounds)
-    np.testing.assert_allclose(
-        values[:, 0], shap.TreeExplainer(model).shap_values(features), atol=1e-5
-    )
-    total = values.sum(axis=2) + base
-    np.testing.assert_allclose(total[:, 0], model.predict(features), atol=1e-6)
+    expected = shap.TreeExplainer(model).shap_values(features)
+    expected = np.moveaxis(expected, 2, 1) if expected.ndim == 3 else expected[:, None, :]
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+    margin = model.predict(features, output_margin=True).reshape(len(features), -1)
+    np.testing.assert_allclose(values.sum(axis=2) + base, margin, atol=1e-5)
+    np.testing.assert_array_equal(margins(booster, features, NAMES, rounds), margin)
     all_rounds, _ = explain_rows(booster, features, NAMES, booster.num_boosted_rounds())
-    assert np.abs(all_rounds - values).max() > 1e-5
+    assert np.abs(all_rounds - values).max() > 1e-4
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_interactions_equal_the_tree_explainer(kind: str, missing: float) -> None:
+    shap = pytest.importorskip("shap")
+    model, features = stop_early(kind, missing)
+    rounds, booster = model.best_iteration + 1, model.get_booster()
+    few = features[:60]
+    found = interaction_rows(booster, few, NAMES, rounds)
+    expected = shap.TreeExplainer(model).shap_interaction_values(few)
+    expected = np.moveaxis(expected, 3, 1) if expected.ndim == 4 else expected[:, None]
+    assert found.shape == (60, 5 if kind == "multi-class" else 1, 8, 8)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_array_equal(found, np.swapaxes(found, 2, 3))
+    values, _ = explain_rows(booster, few, NAMES, rounds)
+    np.testing.assert_allclose(found.sum(axis=3), values, atol=1e-5)
+    all_rounds = interaction_rows(booster, few, NAMES, booster.num_boosted_rounds())
+    assert np.abs(all_rounds - found).max() > 1e-4
+
+
+def test_a_product_of_two_features_interacts_and_a_sum_does_not() -> None:
+    features, labels = make_rows()
+    booster = fit("regression", features, labels["regression"], rounds=60)
+    size = np.abs(interaction_rows(booster, features, NAMES, 60)[:, 0]).mean(axis=0)
+    apart = np.array([size[i, j] for i in range(8) for j in range(i) if (i, j) != (1, 0)])
+    assert size[0, 1] > 3 * apart.max()
+    assert size[2, 2] > 5 * size[2, 3:].max()
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
@@ -93,28 +137,65 @@ def test_values_add_up_to_the_margin(kind: str) -> None:
 
 
 def test_contributions_that_do_not_add_up_are_refused() -> None:
-    values, base = np.ones((2, 1, 3)), np.zeros((2, 1))
-    shap_values._check_additivity(values, base, np.full((2, 1), 3.0002))
+    sums = np.full((2, 1), 3.0)
+    shap_values._check_additivity(sums, np.full((2, 1), 3.0002), "margin")
+    with pytest.raises(ModelError, match="must add up to the model's margin"):
+        shap_values._check_additivity(sums, np.full((2, 1), 3.001), "margin")
     with pytest.raises(ModelError, match="must add up"):
-        shap_values._check_additivity(values, base, np.full((2, 1), 3.001))
-    with pytest.raises(ModelError, match="must add up"):
-        shap_values._check_additivity(values * np.nan, base, np.full((2, 1), 3.0))
-    shap_values._check_additivity(values * 0, base, np.zeros((2, 1)))
+        shap_values._check_additivity(sums * np.nan, sums, "margin")
+    shap_values._check_additivity(sums * 0, sums * 0, "margin")
+    shap_values._check_additivity(sums[:0], sums[:0], "margin")
 
 
+class Wrong:
+    """A booster of which one kind of prediction is off."""
+
+    def __init__(self, booster: xgboost.Booster, kind: str) -> None:
+        self.booster, self.kind = booster, kind
+
+    def num_boosted_rounds(self) -> int:
+        return int(self.booster.num_boosted_rounds())
+
+    def predict(self, matrix: xgboost.DMatrix, **how: Any) -> Array:
+        found = self.booster.predict(matrix, **how)
+        return found * np.float32(1.001) if self.kind in how else found
+
+
+@pytest.mark.parametrize(
+    ("ask", "kind", "words"),
+    [
+        (explain_rows, "pred_contribs", "margin"),
+        (explain_rows, "output_margin", "margin"),
+        (interaction_rows, "pred_interactions", "contributions"),
+        (interaction_rows, "pred_contribs", "contributions"),
+    ],
+)
+@pytest.mark.parametrize("label", OBJECTIVES)
+def test_a_booster_whose_parts_do_not_add_up_is_refused(
+    ask: Any, kind: str, words: str, label: str
+) -> None:
+    features, labels = make_rows(0.2)
+    booster = fit(label, features, labels[label])
+    ask(Wrong(booster, "nothing"), features, NAMES, 25)
+    with pytest.raises(ModelError, match=f"must add up to the model's {words} within"):
+        ask(Wrong(booster, kind), features, NAMES, 25)
+
+
+@pytest.mark.parametrize("ask", [explain_rows, interaction_rows, margins])
 @pytest.mark.parametrize("rounds", [0, 26])
-def test_rounds_that_the_model_lacks_are_refused(rounds: int) -> None:
+def test_rounds_that_the_model_lacks_are_refused(rounds: int, ask: Any) -> None:
     features, labels = make_rows()
     booster = fit("regression", features, labels["regression"])
     with pytest.raises(ModelError, match=f"1 to 25 rounds.*got {rounds}"):
-        explain_rows(booster, features, NAMES, rounds)
+        ask(booster, features, NAMES, rounds)
 
 
-def test_other_features_are_refused() -> None:
+@pytest.mark.parametrize("ask", [explain_rows, interaction_rows, margins])
+def test_other_features_are_refused(ask: Any) -> None:
     features, labels = make_rows()
     booster = fit("regression", features, labels["regression"])
     with pytest.raises(ModelError, match="Pass the features"):
-        explain_rows(booster, features, NAMES[::-1], 25)
+        ask(booster, features, NAMES[::-1], 25)
 
 
 def test_sampled_rows_are_even_over_dates() -> None:

@@ -1,0 +1,368 @@
+"""Why the model forecasts what it does, as frozen records without logic.
+
+Every row that is explained is a row that the fold's model had not seen, explained by that
+model. What is explained is one signed quantity: the forecast of a regression, the log-odds
+of "up", or the log-odds of the highest class over the lowest. Contributions are in its units;
+NaN stands for what cannot be told.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from src.v2.evaluation_records import Interval
+
+Measure = Literal["rank IC", "squared error", "log loss"]
+"""What a permutation costs: a fall of the mean rank IC; or below 20 tickers a rise of the loss,
+as a share of it."""
+
+CohortKind = Literal["year", "volatility", "sector"]
+
+CaseKind = Literal["best", "worst", "long", "short", "median", "latest long", "latest short"]
+"""The largest gain and loss of the ranking, its extremes, its middle, and the newest date."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureImportance:
+    """How much one feature moves the forecast, and whether it helps.
+
+    Parameters
+    ----------
+    shap
+        Mean |SHAP value|, with its 95% date-block interval; `windows` is the number of blocks.
+    share
+        `shap` as a share of the sum over all features.
+    permutation
+        What the forecast loses when the feature is exchanged between the tickers of each date
+        (between the dates of a fold where it is the same for all tickers of a date).
+    null_share
+        `share` in fits on permuted labels.
+    direction
+        Mean over folds of the rank correlation of the feature with its SHAP values.
+    agreement
+        Share of the folds in which that correlation has the sign of `direction`.
+    fold_shares
+        `share` in each fold, in the order of `Agreement.folds`.
+    better_than_noise
+        Whether `share` is above the noise line.
+    """
+
+    name: str
+    family: str
+    shap: Interval
+    share: float
+    permutation: Interval
+    null_share: float
+    direction: float
+    agreement: float
+    fold_shares: tuple[float, ...]
+    better_than_noise: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyImportance:
+    """The features of one family together.
+
+    Parameters
+    ----------
+    shap
+        Mean |sum of the family's SHAP values|, so that contributions that cancel do not count.
+    share
+        `shap` as a share of the sum over families.
+    permutation
+        As of a feature, with all features of the family exchanged by the same permutation.
+    """
+
+    name: str
+    features: int
+    shap: Interval
+    share: float
+    permutation: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseLine:
+    """What features without meaning reach, in one extra fit of the last fold.
+
+    Parameters
+    ----------
+    fold
+        Number of that fold.
+    shares
+        Share of the mean |SHAP| by probe: "one a row", "one a ticker", "one a date".
+    drops
+        What the forecast loses when the probe is permuted.
+    limit
+        The largest of the shares: features at or below it are no better than noise.
+    below
+        Those features, most important first.
+    """
+
+    fold: int
+    shares: Mapping[str, float]
+    drops: Mapping[str, float]
+    limit: float
+    below: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """Which features move the forecast, and which help.
+
+    Parameters
+    ----------
+    quantity
+        What is explained, as "excess return" or "log-odds of up".
+    measure, skill
+        What a permutation is measured by, and its value before any.
+    rows, dates, permuted_rows, permuted_dates
+        Rows and dates explained, and those permuted.
+    block_sessions
+        Length of the blocks of dates that the intervals draw.
+    compactness
+        Features that hold 90% of a row's sum of |SHAP|, median over rows.
+    features, families
+        Largest mean |SHAP| first.
+    """
+
+    quantity: str
+    measure: Measure
+    skill: float
+    rows: int
+    dates: int
+    permuted_rows: int
+    permuted_dates: int
+    block_sessions: int
+    compactness: int
+    features: tuple[FeatureImportance, ...]
+    families: tuple[FamilyImportance, ...]
+    noise: NoiseLine
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """One year, state of the market or sector.
+
+    Parameters
+    ----------
+    rank_ic
+        Mean daily rank IC of its rows; NaN where its dates hold too few tickers.
+    shares
+        Share of the mean |SHAP| of each of `Agreement.top`.
+    """
+
+    kind: CohortKind
+    name: str
+    rows: int
+    dates: int
+    rank_ic: Interval
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Whether the story holds over folds, years, states of the market and sectors.
+
+    Parameters
+    ----------
+    folds
+        Numbers of the folds.
+    kendall
+        Kendall's tau-b between the mean |SHAP| of each two folds, rows by columns.
+    mean_kendall
+        Mean over the pairs; NaN for one fold.
+    top
+        Features that the cohorts list, most important first.
+    """
+
+    folds: tuple[int, ...]
+    kendall: tuple[tuple[float, ...], ...]
+    mean_kendall: float
+    top: tuple[str, ...]
+    cohorts: tuple[Cohort, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How the forecast changes along one feature (accumulated local effects).
+
+    Parameters
+    ----------
+    partner, partner_strength
+        The feature that it interacts with most, and mean |interaction|; empty and NaN without.
+    edges
+        Borders of the bins of the feature, rising; one more than the rows of a bin.
+    effect, low, high
+        At each edge, centred to mean 0 over the rows; 95% date-block bounds.
+    rows
+        Rows in each bin.
+    """
+
+    feature: str
+    partner: str
+    partner_strength: float
+    edges: tuple[float, ...]
+    effect: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two features whose effects do not add up.
+
+    Parameters
+    ----------
+    strength
+        Mean |interaction| (both halves), in units of what is explained.
+    share
+        Of the sum over all pairs.
+    """
+
+    first: str
+    second: str
+    strength: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """How features act together, by SHAP interaction values.
+
+    Parameters
+    ----------
+    rows
+        Rows explained by pairs.
+    share
+        Part of the interactions in the sum of |main effects| and |interactions|.
+    names, matrix
+        Mean |interaction| among the most important features, main effects on the diagonal.
+    pairs
+        The strongest, first to last.
+    """
+
+    rows: int
+    share: float
+    names: tuple[str, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one feature contributes to one forecast.
+
+    Parameters
+    ----------
+    value
+        Of the feature; NaN where missing.
+    contribution
+        Its SHAP value.
+    place
+        Share of the date's tickers with a smaller value, ties counted half; for a feature that
+        all tickers of a date share, of the earlier dates. NaN for a missing value.
+    reason
+        The same in words, as a reader without the formula needs it.
+    """
+
+    feature: str
+    value: float
+    contribution: float
+    place: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One forecast, taken apart.
+
+    Parameters
+    ----------
+    kind
+        Why it is shown.
+    fold
+        Number of the fold whose model made it; 0 for the shipped model.
+    score
+        What tickers are ranked by.
+    rank, tickers
+        Place in the ranking of the date (1 is the highest score), and its length.
+    realised
+        The forward return that came; NaN where it is not known yet.
+    base, total
+        What the contributions start from and add up to, in units of what is explained.
+    parts
+        The largest |contribution| first.
+    rest
+        Sum of all other contributions.
+    compactness
+        Features that hold 90% of the sum of |contributions|.
+    """
+
+    kind: CaseKind
+    date: dt.date
+    ticker: str
+    fold: int
+    score: float
+    rank: int
+    tickers: int
+    realised: float
+    base: float
+    total: float
+    parts: tuple[Part, ...]
+    rest: float
+    compactness: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrustCheck:
+    """One question about the explanation itself, and what was found.
+
+    Parameters
+    ----------
+    finding
+        A sentence with its numbers.
+    passed
+        None where it only informs.
+    numbers
+        By name, as in the sentence.
+    """
+
+    name: str
+    question: str
+    finding: str
+    passed: bool | None
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far a feature moved between a fold's training rows and its test rows.
+
+    Parameters
+    ----------
+    psi
+        Population stability index over ten bins of equal training mass, missing values as an
+        eleventh: below 0.1 little, above 0.25 much.
+    """
+
+    feature: str
+    fold: int
+    psi: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything that the model was asked about itself."""
+
+    importance: Importance
+    agreement: Agreement
+    effects: tuple[Effect, ...]
+    interactions: Interactions
+    cases: tuple[Case, ...]
+    drift: tuple[Drift, ...]
+    """The largest over folds for each feature, largest first."""
+    checks: tuple[TrustCheck, ...]
