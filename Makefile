@@ -4,6 +4,7 @@
 PYTHON := .venv/bin/python
 ARGS ?=
 PORT ?= 5000
+RUN ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
@@ -35,6 +36,11 @@ train-sample: ## Train on the bundled sample, without a network
 audit: ## Prove on your own data and features that nothing leaks
 	$(SET_UP)
 	$(PYTHON) -m src.v2.audit $(ARGS)
+
+.PHONY: report
+report: ## Write the newest run's report again, or that of RUN=<run id> from MLflow
+	$(SET_UP)
+	$(PYTHON) -m src.v2.report $(if $(RUN),--run $(RUN)) $(ARGS)
 
 .PHONY: predict
 predict: ## Rank the tickers by the newest model

@@ -9,7 +9,9 @@ import polars as pl
 
 from src.v2.config import Config
 from src.v2.console import Stages
+from src.v2.detail_records import SkillDetail
 from src.v2.evaluation.baselines import PERMUTED, rule_tables
+from src.v2.evaluation.detail import skill_detail
 from src.v2.evaluation.evaluate import RecordTrial, Setting, evaluate
 from src.v2.evaluation.folds import feature_stability
 from src.v2.evaluation.stability import group_features, stability
@@ -51,6 +53,21 @@ class Market:
     sectors: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the forecasts showed.
+
+    Parameters
+    ----------
+    null
+        SHAP values of fits on permuted labels; None for a single ticker.
+    """
+
+    evaluation: Evaluation
+    detail: SkillDetail
+    null: ShapSample | None
+
+
 def judge_forecasts(
     forecasts: Forecasts,
     trainer: Trainer,
@@ -59,7 +76,7 @@ def judge_forecasts(
     config: Config,
     stages: Stages,
     record_trial: RecordTrial,
-) -> Evaluation:
+) -> Judged:
     """Fit what the model is compared with, take every number of its forecasts, and judge.
 
     Parameters
@@ -90,7 +107,10 @@ def judge_forecasts(
             {fit.fold.number: fit.prior for fit in fits},
         )
         agreement = _stability(forecasts, null)
-        return evaluate(table, baselines, agreement, setting, record_trial)
+        evaluation = evaluate(table, baselines, agreement, setting, record_trial)
+    with stages.stage("skill in detail"):
+        detail = skill_detail(table, market.closes, plan)
+    return Judged(evaluation, detail, null)
 
 
 def _stability(forecasts: Forecasts, null: ShapSample | None) -> Stability:

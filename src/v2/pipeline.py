@@ -20,6 +20,7 @@ from src.v2.evaluation.metric_keys import evaluation_metrics
 from src.v2.evaluation.scores import score_holdout, score_walk_forward
 from src.v2.evaluation_records import Evaluation
 from src.v2.explain.folds import explain_folds
+from src.v2.explanation import Explained, explain_model
 from src.v2.features.causality import features_that_look_ahead
 from src.v2.features.compute import compute_features, usable_features
 from src.v2.features.families import active_features, load_own_features
@@ -168,21 +169,20 @@ def train_model(
     folds = tuple(
         fold_result(fit, table, panel, plan) for fit, table in zip(fits, walked.tables, strict=True)
     )
-    evaluation = judge_forecasts(
-        Forecasts(fits, walked, sample),
-        trainer,
-        prepared.schedule,
-        Market(prepared.closes, prepared.sectors),
-        config,
-        stages,
-        ledgers.record_trial,
+    forecasts = Forecasts(fits, walked, sample)
+    market = Market(prepared.closes, prepared.sectors)
+    judged = judge_forecasts(
+        forecasts, trainer, schedule, market, config, stages, ledgers.record_trial
     )
+    evaluation = judged.evaluation
     rounds = int(np.median([fold.rounds for fold in folds]))
     with stages.stage("holdout"):
         holdout, held = score_holdout_rows(trainer, schedule, rounds, walked, ledgers.open_holdout)
     with stages.stage("final fit"):
         window = trainer.newest_window(schedule)
         model = trainer.fit(window, rounds)
+    subject = Explained(forecasts, judged, model, prepared.features)
+    explanation = explain_model(subject, trainer, market, config, stages)
     curve = mean_curve([fold.curve for fold in folds])
     table = pl.concat(walked.tables)
     metrics = _metrics(prepared, table, folds, evaluation, len(window.session))
@@ -202,6 +202,8 @@ def train_model(
         folds=folds,
         predictions=pl.concat([table, held]),
         evaluation=evaluation,
+        detail=judged.detail,
+        explanation=explanation,
         metrics=metrics,
         holdout=holdout,
         curve=curve,

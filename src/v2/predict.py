@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from src.v2.summary_text import sessions
 if TYPE_CHECKING:
     import polars as pl
 
-    from src.v2.api import Forecast
+    from src.v2.forecasting import Forecast
     from src.v2.modeling.model_card import ModelCard
 
 COMMAND = "python -m src.v2.predict"
@@ -38,6 +39,17 @@ Source, tickers and calendar are those the model was trained on, unless flags sa
 """
 OLD_AFTER_DAYS = 7
 """Bars older than this many calendar days are worth a note."""
+
+WIDTH = 100
+TICKER_COLUMN = 1
+NUMBER_WIDTH = 13
+SHOWN_WHOLE = 30
+"""Tickers of a ranking that shows all its reasons."""
+
+SHOWN_ENDS = 10
+"""Tickers of a longer ranking's ends that show theirs."""
+
+BETWEEN_REASONS = "; "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -151,41 +163,88 @@ def render(forecast: Forecast, card: ModelCard, config: Config) -> str:
     if config.predict.tickers:
         rows = rows.filter(pl.col("ticker").is_in(list(config.predict.tickers)))
     if config.predict.format == "csv":
-        return rows.write_csv()
+        return rows.with_columns(pl.col("reasons").list.join(BETWEEN_REASONS)).write_csv()
     if config.predict.format == "json":
         return rows.with_columns(pl.col("date").cast(pl.String)).write_json() + "\n"
-    return _table(rows, card)
+    return page(rows, card)
 
 
-def _table(rows: pl.DataFrame, card: ModelCard) -> str:
-    """Write the ranking for a reader."""
+def page(rows: pl.DataFrame, card: ModelCard) -> str:
+    """Write the ranking for a reader: each ticker, and below it what moved the model."""
     import io
 
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rank", justify="right")
-    table.add_column("ticker")
-    table.add_column("close", justify="right")
-    shown = ["p_" + name.lower().replace(" ", "_") for name in card.classes]
-    headings = [*(shown or ["forecast"]), "rating"]
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for row in rows.iter_rows(named=True):
-        values = [f"{row[name]:.1%}" for name in shown] or [f"{row['predicted_return']:+.2%}"]
-        values.append(row["rating"] or "–")
-        table.add_row(str(row["rank"]), printable(row["ticker"]), f"{row['close']:,.2f}", *values)
     out = io.StringIO()
-    console = Console(file=out, width=100, highlight=False)
-    day = rows["date"][0] if rows.height else ""
-    console.print(
-        f"{'IN-SAMPLE, no forecast: ' if rows['in_sample'].any() else ''}"
-        f"{card.forward_days}-session forecasts of {day}, traded {sessions(card.entry_lag)} later",
-        markup=False,
-    )
-    console.print(table, markup=False)
+    styled = sys.stdout.isatty() or None
+    console = Console(file=out, width=WIDTH, force_terminal=styled, highlight=False, emoji=False)
+    head, *lines = _lines(rows, card)
+    for line in _titles(rows, card):
+        console.print(line, markup=False)
+    console.print(Text(f"\n{head}", style="bold"))
+    for place, (line, reasons) in enumerate(zip(lines, rows["reasons"], strict=True)):
+        console.print(line, markup=False, soft_wrap=True)
+        if _told(place, rows.height):
+            for reason in reasons:
+                console.print(Text(_beside_its_number(reason), style="dim"))
+    if rows.height > SHOWN_WHOLE:
+        between = rows.height - 2 * SHOWN_ENDS
+        console.print(
+            f"\nReasons are shown for the first and last {SHOWN_ENDS}; for the other {between} "
+            "name --tickers, or take --format csv or json.",
+            markup=False,
+        )
     return out.getvalue()
+
+
+def _titles(rows: pl.DataFrame, card: ModelCard) -> list[str]:
+    """Say what the table holds, and how its reasons are to be read."""
+    from src.v2.explain.direction import quantity_axis
+    from src.v2.forecasting import explained_quantity
+
+    if not rows.height:
+        return ["No ticker can be forecast."]
+    sample = "IN-SAMPLE, no forecast: " if rows["in_sample"].any() else ""
+    _, unit = quantity_axis(explained_quantity(card))
+    return [
+        f"{sample}{card.forward_days}-session forecasts of {rows['date'][0]}, traded "
+        f"{sessions(card.entry_lag)} later",
+        f"Below each: what moved the model (not the market), in {unit}.",
+    ]
+
+
+def _told(place: int, height: int) -> bool:
+    """Whether a row of a ranking shows its reasons."""
+    return height <= SHOWN_WHOLE or not SHOWN_ENDS <= place < height - SHOWN_ENDS
+
+
+def _lines(rows: pl.DataFrame, card: ModelCard) -> list[str]:
+    """Align the columns of the ranking, below their headings."""
+    shares = ["p_" + name.lower().replace(" ", "_") for name in card.classes]
+    cells = [["rank", "ticker", "close", *(shares or ["forecast"]), "rating"]]
+    for row in rows.iter_rows(named=True):
+        values = [f"{row[name]:.1%}" for name in shares] or [f"{row['predicted_return']:+.2%}"]
+        named = [str(row["rank"]), printable(row["ticker"]), f"{row['close']:,.2f}"]
+        cells.append([*named, *values, row["rating"] or "–"])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if place == TICKER_COLUMN else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
+    ]
+
+
+def _beside_its_number(reason: str) -> str:
+    """Put the number of a reason before its words, so that numbers stand below each other."""
+    words, _, number = reason.rpartition(": ")
+    value = number.partition(" ")[0]
+    start = f"{value:>{NUMBER_WIDTH}}  "
+    return textwrap.fill(
+        words, WIDTH, initial_indent=start, subsequent_indent=" " * len(start), tabsize=1
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from src.v2.detail_records import SkillDetail
 from src.v2.evaluation_records import Evaluation
+from src.v2.explanation_records import Explanation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,6 +180,10 @@ class TrainingResult:
     label | forward_return | expanding_mean | label_end |."""
     evaluation: Evaluation
     """What the walk-forward's forecasts showed, and the verdict."""
+    detail: SkillDetail
+    """How that skill is spread over time, horizons, quantiles and errors."""
+    explanation: Explanation
+    """Why the model forecasts what it does."""
     metrics: Mapping[str, float]
     """Every number by its key in MLflow."""
     holdout: HoldoutResult

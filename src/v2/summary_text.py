@@ -111,7 +111,7 @@ def some(names: list[str]) -> str:
 def shown(value: float, style: str) -> str:
     """Write a number in a style; a dash for NaN.
 
-    Styles are ic, short, loss, ratio, chance, share and signed.
+    Styles are ic, short, loss, ratio, chance, digits (three of them), share and signed.
 
     Examples
     --------
@@ -126,6 +126,7 @@ def shown(value: float, style: str) -> str:
         "short": f"{value:+.3f}",
         "ratio": f"{value:+.2f}",
         "chance": f"{value:.3f}",
+        "digits": f"{value:.3g}",
         "share": f"{value:.2%}",
         "signed": f"{value:+.2%}",
     }[style]

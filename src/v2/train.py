@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +21,12 @@ from src.v2.console import (
     run_command,
     show_note,
 )
-from src.v2.errors import ConfigError, OmninmoError, PathTaken, TrackingError
+from src.v2.errors import ConfigError, OmninmoError, TrackingError
 
 if TYPE_CHECKING:
     from src.v2.pipeline import Trained
     from src.v2.records import Coverage
+    from src.v2.run_files import Written
     from src.v2.tracking.runs import TrackedRun
 
 ABOUT = """\
@@ -73,6 +71,8 @@ def train(config: Config, run_log: RunLog) -> Trained:
         from src.v2.data.sources import load_bars
         from src.v2.ledgers import counted
         from src.v2.modeling.learners.xgboost_trees import check_device
+        from src.v2.page.identity import RunIdentity
+        from src.v2.run_files import planned_name, write_files
     check_device(config.model)
     with stages.stage("bars"):
         sectors = load_sectors(config.data.sectors)
@@ -93,7 +93,14 @@ def train(config: Config, run_log: RunLog) -> Trained:
         trained = pipeline.train_model(
             prepared, config, stages, counted(config, coverage), progress_bar
         )
-        written = _write_files(config, trained, run.run_id or None, stages, now)
+        identity = RunIdentity(
+            planned_name(config, trained.card),
+            run.run_id or None,
+            now,
+            tags.get("git_commit"),
+            trained.card.versions,
+        )
+        written = write_files(config, trained, identity, stages)
         problem = _log(trained, run, run_log, written, stages, started)
         if problem is not None:
             # Shown here, since the summary of a finished training is worth more than the error.
@@ -103,66 +110,11 @@ def train(config: Config, run_log: RunLog) -> Trained:
     return trained
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """What a run left on disk."""
-
-    model: Path
-    summary: Path
-    pictures: Mapping[str, Path]
-    files: Mapping[str, Path]
-
-
-def _write_files(
-    config: Config, trained: Trained, run_id: str | None, stages: Stages, now: dt.datetime
-) -> _Written:
-    """Write report, model and summary; an interrupt in the middle leaves none of them."""
-    from src.v2.figures.training import write_training_figures
-    from src.v2.modeling.model_file import CARD_NAME
-    from src.v2.summary_record import summary_record, write_summary
-
-    paths = config.paths
-    fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=paths.reports_dir))
-    try:
-        with stages.stage("pictures"):
-            drawn = write_training_figures(
-                trained.result, fresh, config.explain.dependence_features
-            )
-        trained.result.predictions.write_parquet(fresh / "predictions.parquet")
-        portfolio = trained.result.evaluation.portfolio
-        if portfolio is not None:
-            portfolio.daily.write_parquet(fresh / "portfolio.parquet")
-        fresh.chmod(0o755)
-        model = _save_model(config, trained)
-        report = free_path(paths.reports_dir / model.name)
-        os.replace(fresh, report)
-    except OSError as error:
-        raise OmninmoError(
-            f"The results cannot be written to {paths.models_dir} and {paths.reports_dir}: "
-            f"{error.strerror}. Mend the folder, or name another with --paths.models-dir and "
-            "--paths.reports-dir."
-        ) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    for name, reason in drawn.failed.items():
-        show_note(f"the picture {name} could not be drawn: {reason}")
-    record = summary_record(trained.result, model_path=model, run_id=run_id, timestamp=now)
-    summary = write_summary(record, paths.logs_dir, now)
-    tables = {path.name: path for path in sorted(report.glob("*.parquet"))}
-    files = {
-        **tables,
-        CARD_NAME: model / CARD_NAME,
-        summary.name: summary,
-    }
-    pictures = {path.name: report / path.name for path in drawn.paths}
-    return _Written(model, summary, pictures, files)
-
-
 def _log(
     trained: Trained,
     run: TrackedRun,
     run_log: RunLog,
-    written: _Written,
+    written: Written,
     stages: Stages,
     started: float,
 ) -> TrackingError | None:
@@ -192,33 +144,12 @@ def _log(
     return None
 
 
-def _print(trained: Trained, written: _Written, run_line: str) -> None:
+def _print(trained: Trained, written: Written, run_line: str) -> None:
     from src.v2.training_summary import print_summary
 
-    print_summary(trained.result, model_path=written.model, run_line=run_line)
-
-
-def _save_model(config: Config, trained: Trained) -> Path:
-    """Save under the path asked for, or under a name that no run at once has taken."""
-    from src.v2.modeling.model_file import save_model
-
-    named, overwrite = config.paths.model_path, config.paths.overwrite
-    if named is not None:
-        return save_model(trained.model, trained.card, named, overwrite=overwrite)
-    while True:
-        path = free_path(config.paths.models_dir / trained.card.name)
-        try:
-            return save_model(trained.model, trained.card, path)
-        except PathTaken:
-            continue
-
-
-def free_path(path: Path) -> Path:
-    """Add a number where a path is taken."""
-    free, number = path, 2
-    while free.exists():
-        free, number = path.with_name(f"{path.name}_{number}"), number + 1
-    return free
+    print_summary(
+        trained.result, model_path=written.model, report_path=written.page, run_line=run_line
+    )
 
 
 def _check_folders(config: Config) -> None:

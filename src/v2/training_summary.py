@@ -37,6 +37,7 @@ def print_summary(
     result: TrainingResult,
     *,
     model_path: Path,
+    report_path: Path,
     run_line: str,
     console: Console | None = None,
 ) -> None:
@@ -68,9 +69,10 @@ def print_summary(
     out.print("[bold]Time[/]")
     out.print(_stage_table(result.stages))
     out.print()
-    out.print("[bold]MLflow[/]")
-    out.print(f"  {run_line}", soft_wrap=True, markup=False)
+    out.print("[bold]Where it is[/]")
+    out.print(f"  report: {report_path}", soft_wrap=True, markup=False)
     out.print(f"  model: {model_path}", soft_wrap=True, markup=False)
+    out.print(f"  MLflow: {run_line}", soft_wrap=True, markup=False)
     out.print(Rule())
 
 

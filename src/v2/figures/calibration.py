@@ -15,6 +15,7 @@ from src.v2.figures.style import (
     SKY,
     VERMILION,
     Array,
+    bare_figure,
     framed_figure,
     look,
     number,
@@ -45,10 +46,30 @@ def calibration_curve(skill: ClassSkill, class_name: str) -> Figure:
         f"{_error_answer(skill)} {_spread_answer(skill.curve, name)}",
         _note(skill.curve),
     )
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 1))
-    _draw_curve(upper, skill.curve, name)
-    _draw_forecasts(lower, skill.curve, name)
+    _draw(figure, skill, name, legend_columns=3)
     return figure
+
+
+@look()
+def reliability(skill: ClassSkill, class_name: str) -> Figure:
+    """Draw the same for a page, which writes the texts itself.
+
+    Parameters
+    ----------
+    skill
+        Its curve has at least one group.
+    class_name
+        Name of the highest class.
+    """
+    figure = bare_figure(4.6, 3.9)
+    _draw(figure, skill, shorten(class_name, 14), legend_columns=2)
+    return figure
+
+
+def _draw(figure: Figure, skill: ClassSkill, name: str, legend_columns: int) -> None:
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(5, 1))
+    _draw_curve(upper, skill.curve, name, legend_columns)
+    _draw_forecasts(lower, skill.curve, name)
 
 
 def _error_answer(skill: ClassSkill) -> str:
@@ -89,7 +110,9 @@ def _note(curve: tuple[CalibrationBin, ...]) -> str:
     return f"{note}. Without intervals: the dates hold too few independent windows."
 
 
-def _draw_curve(axes: Axes, curve: tuple[CalibrationBin, ...], name: str) -> None:
+def _draw_curve(
+    axes: Axes, curve: tuple[CalibrationBin, ...], name: str, legend_columns: int
+) -> None:
     """Draw the groups over the line on which forecasts are right."""
     said, came, low, high, rows = _columns(curve)
     left, right = _range(_edges(said))
@@ -109,7 +132,7 @@ def _draw_curve(axes: Axes, curve: tuple[CalibrationBin, ...], name: str) -> Non
     axes.set_ylabel(f"Realised share of {name}")
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="y")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=legend_columns, borderaxespad=0.2)
 
 
 def _draw_forecasts(axes: Axes, curve: tuple[CalibrationBin, ...], name: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.v2.figures.binned import Binned, bin_by_forecast
+from src.v2.figures.marks import text_on
 from src.v2.figures.style import (
     BLUE,
     INK,
@@ -16,6 +17,7 @@ from src.v2.figures.style import (
     QUIET,
     VERMILION,
     Array,
+    bare_figure,
     framed_figure,
     look,
     number,
@@ -44,8 +46,6 @@ def confusion_matrix(labels: Array, predictions: Array, classes: Sequence[str]) 
     k = len(classes)
     codes = labels.astype(np.int64) * k + predictions.astype(np.int64)
     counts = np.bincount(codes, minlength=k * k).reshape(k, k)
-    rows = counts.sum(axis=1)
-    shares = counts / np.maximum(rows, 1)[:, None]
     figure = framed_figure(
         max(5.6, 2.6 + 1.05 * k),
         max(3.0, 1.0 + 0.66 * k),
@@ -54,18 +54,41 @@ def confusion_matrix(labels: Array, predictions: Array, classes: Sequence[str]) 
         f"{counts.sum():,} out-of-sample rows of the walk-forward. A cell: share of its row "
         "(the actual class), and rows. A model without skill repeats one row in all rows.",
     )
-    axes = figure.add_subplot()
-    _draw_cells(axes, counts, shares)
+    _draw_confusion(figure.add_subplot(), counts, classes, letters=24)
+    return figure
+
+
+@look()
+def confusion_cells(counts: Array, classes: Sequence[str]) -> Figure:
+    """Draw the same for a page, which writes the texts itself.
+
+    Parameters
+    ----------
+    counts
+        Rows by actual class (rows) and forecast class (columns), lowest class first.
+    classes
+        Their names.
+    """
+    figure = bare_figure(4.6, 1.1 + 0.5 * len(classes))
+    _draw_confusion(figure.add_subplot(), counts, classes, letters=14)
+    return figure
+
+
+def _draw_confusion(axes: Axes, counts: Array, classes: Sequence[str], letters: int) -> None:
+    """Draw the cells, named by the classes; ``letters`` of a name are shown."""
+    k = len(classes)
+    rows = counts.sum(axis=1)
+    _draw_cells(axes, counts, counts / np.maximum(rows, 1)[:, None])
     actual = [
-        f"{shorten(name, 24)}\n{percent(share)} of rows"
+        f"{shorten(name, letters)}\n{percent(share)} of rows"
         for name, share in zip(classes, rows / max(int(rows.sum()), 1), strict=True)
     ]
     axes.set_yticks(range(k), actual)
-    axes.set_xticks(range(k), [textwrap.fill(shorten(name, 24), 13) for name in classes])
+    broken = [textwrap.fill(shorten(name, letters), min(letters // 2 + 1, 13)) for name in classes]
+    axes.set_xticks(range(k), broken)
     axes.set_xlabel("Forecast class")
     axes.set_ylabel("Actual class")
     quiet_axes(axes)
-    return figure
 
 
 def _confusion_answer(counts: Array) -> str:
@@ -95,7 +118,7 @@ def _draw_cells(axes: Axes, counts: Array, shares: Array) -> None:
     axes.vlines(edge, -0.5, len(counts) - 0.5, color=PAPER, lw=2)
     axes.hlines(edge, -0.5, len(counts) - 0.5, color=PAPER, lw=2)
     for row, column in np.ndindex(counts.shape):
-        color = "white" if shares[row, column] > 0.55 * top else INK
+        color = text_on(shade(shares[row, column] / top))
         weight = "bold" if row == column else "normal"
         share = percent(float(shares[row, column]))
         axes.text(

@@ -8,12 +8,14 @@ import numpy as np
 
 from src.v2.evaluation.sharpe import drawdowns
 from src.v2.evaluation_records import Book, Interval, Portfolio
+from src.v2.figures.marks import thinned
 from src.v2.figures.style import (
     BLUE,
     GREEN,
     GREY,
     QUIET,
     Array,
+    bare_figure,
     framed_figure,
     look,
     number,
@@ -46,10 +48,29 @@ def equity_curve(
         What the simulation found.
     """
     figure = framed_figure(8.0, 4.8, title, _answer(portfolio), _note(portfolio))
-    growth, falls = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
-    _draw_growth(growth, portfolio)
-    _draw_falls(falls, portfolio)
+    _draw_books(figure, portfolio, legend_columns=4, most=portfolio.daily.height)
     return figure
+
+
+@look()
+def book_growth(portfolio: Portfolio) -> Figure:
+    """Draw the same for a page, which writes the texts itself.
+
+    Parameters
+    ----------
+    portfolio
+        What the simulation found, on at least one session.
+    """
+    figure = bare_figure(7.2, 4.2)
+    _draw_books(figure, portfolio, legend_columns=2, most=900)
+    return figure
+
+
+def _draw_books(figure: Figure, portfolio: Portfolio, legend_columns: int, most: int) -> None:
+    """Draw growth above falls; of longer lines about ``most`` points are drawn."""
+    growth, falls = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
+    _draw_growth(growth, portfolio, legend_columns, most)
+    _draw_falls(falls, portfolio, most)
 
 
 def _answer(portfolio: Portfolio) -> str:
@@ -86,7 +107,7 @@ def _note(portfolio: Portfolio) -> str:
     )
 
 
-def _draw_growth(axes: Axes, portfolio: Portfolio) -> None:
+def _draw_growth(axes: Axes, portfolio: Portfolio, legend_columns: int, most: int) -> None:
     """Draw the compounded wealth of each book over its start."""
     dates = portfolio.daily["date"].to_numpy()
     lines = [(*line, 1.7, "-") for line in LINES]
@@ -96,14 +117,15 @@ def _draw_growth(axes: Axes, portfolio: Portfolio) -> None:
     for column, name, color, width, style in lines:
         wealth = np.cumprod(np.maximum(1 + portfolio.daily[column].to_numpy(), 0.0))
         label = f"{name}, ×{number(float(wealth[-1]), '.2f')}"
-        axes.plot(dates, wealth, color=color, lw=width, ls=style, label=label)
+        kept = thinned(wealth, most)
+        axes.plot(dates[kept], wealth[kept], color=color, lw=width, ls=style, label=label)
         drawn.append(wealth[wealth > 0])
     axes.axhline(1, color=QUIET, lw=0.8)
     _scale_growth(axes, np.concatenate(drawn))
     axes.set_ylabel("Growth of the capital")
     axes.grid(axis="y")
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2,
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=legend_columns, borderaxespad=0.2,
         columnspacing=1.2, handlelength=1.6,
     )  # fmt: skip
 
@@ -123,15 +145,16 @@ def _scale_growth(axes: Axes, values: Array) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"×{value:g}"))
 
 
-def _draw_falls(axes: Axes, portfolio: Portfolio) -> None:
+def _draw_falls(axes: Axes, portfolio: Portfolio, most: int) -> None:
     """Draw the long-short book's falls from its peak and name the deepest."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     dates = portfolio.daily["date"].to_numpy()
     falls = 100 * drawdowns(portfolio.daily["long_short"].to_numpy())
-    axes.fill_between(dates, -falls, 0, color=BLUE, alpha=0.2, lw=0)
-    axes.plot(dates, -falls, color=BLUE, lw=0.9)
+    kept = thinned(falls, most)
+    axes.fill_between(dates[kept], -falls[kept], 0, color=BLUE, alpha=0.2, lw=0)
+    axes.plot(dates[kept], -falls[kept], color=BLUE, lw=0.9)
     deepest = int(falls.argmax())
     if falls[deepest] > 0:
         place = (dates[deepest], -falls[deepest])

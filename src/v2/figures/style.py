@@ -119,6 +119,22 @@ def framed_figure(width: float, height: float, title: str, answer: str, note: st
     return figure
 
 
+def bare_figure(width: float, height: float) -> Figure:
+    """Make a figure without texts, for a page that writes question and answer itself.
+
+    Parameters
+    ----------
+    width, height
+        Inches; 4.6 wide reads well on a phone and beside another one, 7.2 alone.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def _wrap(text: str, width: float, size: float) -> list[str]:
     """Break a text into lines of like length that fit a figure's width in inches."""
     letters = max(20, int((width - 2 * _MARGIN) * 72 / (size * _GLYPH)))
@@ -199,3 +215,25 @@ def save_png(figure: Figure, path: Path) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def figure_svg(figure: Figure, salt: str) -> str:
+    """Write a figure as SVG whose text stays text: equal for equal figures and salts.
+
+    Parameters
+    ----------
+    salt
+        What its ids are made from, so that two figures of one page share none.
+    """
+    import io
+
+    import matplotlib
+
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    buffer = io.StringIO()
+    with look(), warnings.catch_warnings():
+        # A feature may be named in a script that the font lacks; the reader's font has it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": salt})
+        figure.savefig(buffer, format="svg", dpi=DPI, facecolor="none", metadata=nothing)
+    return buffer.getvalue()

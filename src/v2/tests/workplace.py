@@ -16,6 +16,7 @@ SMALL = (
     *("--model.n-estimators", "40", "--model.early-stopping-rounds", "10"),
     *("--model.min-rounds", "1"),
     *("--explain.shap-rows", "200", "--explain.dependence-features", "1"),
+    *("--explain.permutation-rows", "400", "--explain.interaction-rows", "20"),
 )
 """Settings that keep a run small."""
 

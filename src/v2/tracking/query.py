@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.v2.errors import ConfigError
 from src.v2.tracking.complaints import reason_of, refusals
-from src.v2.tracking.sqlite_file import is_empty
-from src.v2.tracking.store import open_client
+from src.v2.tracking.store import is_missing, open_client
 from src.v2.tracking.uris import StoreAddress, parse_address
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def search_runs(config: MlflowConfig, query: RunsConfig, *, children: bool = Fal
     import polars as pl
 
     address = parse_address(config.tracking_uri)
-    found = [] if _is_missing(address) else _fetch(address, config, query, children)
+    found = [] if is_missing(address) else _fetch(address, config, query, children)
     texts = ("run_id", "run_name", "status", "mode", "forward_days", "verdict")
     schema: dict[str, Any] = {
         **dict.fromkeys(texts[:3], pl.String),
@@ -83,18 +82,11 @@ def search_runs(config: MlflowConfig, query: RunsConfig, *, children: bool = Fal
 def experiment_id(config: MlflowConfig) -> str | None:
     """Find the experiment's id; None when the store or the experiment is not there yet."""
     address = parse_address(config.tracking_uri)
-    if _is_missing(address):
+    if is_missing(address):
         return None
     with refusals(address):
         found = open_client(address).get_experiment_by_name(config.experiment_name)
     return None if found is None else str(found.experiment_id)
-
-
-def _is_missing(address: StoreAddress) -> bool:
-    """Tell whether a local store was never made."""
-    if address.path is None:
-        return False
-    return is_empty(address.path) if address.kind == "sqlite" else not address.path.is_dir()
 
 
 def _fetch(

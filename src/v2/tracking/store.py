@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.v2.errors import ConfigError, TrackingError
 from src.v2.tracking.complaints import OFF, quiet_libraries, refusals
-from src.v2.tracking.sqlite_file import check_file, exclusive_use, tune_connections
+from src.v2.tracking.sqlite_file import check_file, exclusive_use, is_empty, tune_connections
 from src.v2.tracking.uris import StoreAddress, artifact_folder, parse_address
 
 if TYPE_CHECKING:
@@ -86,6 +86,13 @@ def open_client(address: StoreAddress) -> Any:
             tune_connections(address.path)
         with quiet_libraries():
             return client_class(tracking_uri=address.uri, registry_uri=address.uri)
+
+
+def is_missing(address: StoreAddress) -> bool:
+    """Tell whether a local store was never made."""
+    if address.path is None:
+        return False
+    return is_empty(address.path) if address.kind == "sqlite" else not address.path.is_dir()
 
 
 def import_mlflow(address: StoreAddress) -> Any:

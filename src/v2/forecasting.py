@@ -1,0 +1,241 @@
+"""The ranking of the last date of some bars by a fitted model, with its reasons."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from src.v2.config import SMALL_UNIVERSE, FeaturesConfig, LabelConfig, module_hashes
+from src.v2.data.bars import clean_bars
+from src.v2.errors import ModelError
+from src.v2.evaluation.ratings import rate
+from src.v2.explain.direction import quantity_name, signed_values
+from src.v2.explain.places import places, shared_features, spread_dates
+from src.v2.explain.reasons import reason_rows
+from src.v2.explain.shap_values import explain_rows
+from src.v2.features.compute import FeatureTable, compute_features
+from src.v2.features.families import active_features
+from src.v2.modeling.labels import LabelPlan
+from src.v2.modeling.learners.base import FittedModel
+from src.v2.modeling.model_card import ModelCard
+from src.v2.modeling.shown_return import add_shown_return
+from src.v2.modeling.walk_forward import class_probabilities, probability_column, ranking_score
+
+Array = np.ndarray[Any, Any]
+Mask = npt.NDArray[np.bool_]
+
+LEAST_UNIVERSE = 0.5
+REASONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The ranked rows of one date.
+
+    Parameters
+    ----------
+    rows
+        | rank | ticker | date | close | score |, then | predicted_return (fraction) | for
+        regression or | p_<class> ... | for classification, and | rating | reasons |; best
+        first. A rating is the fifth of the ranking, from Strong Sell to Strong Buy; without
+        evidence of skill it is the verdict instead, and null below 20 tickers. Reasons are a
+        list of up to three sentences on what moved the model most, strongest first, each with
+        its contribution to what is explained (`src.v2.explain.direction.quantity_name`): they
+        tell of the model, not of what the stock will do.
+    absent
+        Reason by ticker of the model's universe that could not be forecast.
+    in_sample
+        Whether the model was fitted on rows of this date or later ones: it then knows what
+        followed, and the rows are no forecast.
+    """
+
+    rows: pl.DataFrame
+    absent: Mapping[str, str]
+    in_sample: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is known of the last date of the bars.
+
+    Parameters
+    ----------
+    table
+        | date | ticker | one column a feature | close |, one row a ticker that can be forecast.
+    matrix
+        Array (rows, features of the model), float32, NaN where missing.
+    frame
+        | date | ticker | one column a feature |, every date.
+    absent
+        Reason by ticker that cannot be forecast.
+    docs
+        What each feature says, by name.
+    """
+
+    table: pl.DataFrame
+    matrix: Array
+    frame: pl.DataFrame
+    absent: Mapping[str, str]
+    docs: Mapping[str, str]
+
+
+def rank_last_date(
+    bars: pl.DataFrame, model: FittedModel, card: ModelCard, market: pl.DataFrame | None
+) -> Forecast:
+    """Rank the last date of the bars, as `src.v2.api.predict` does."""
+    decision = decision_rows(bars, card, market)
+    rows = _scored(decision, model, card)
+    rows = rows.with_columns(
+        pl.Series("rating", _ratings(rows, card), dtype=pl.String),
+        pl.Series("reasons", _reasons(decision, model, card), dtype=pl.List(pl.String)),
+    ).sort(["score", "ticker"], descending=[True, False])
+    in_sample = rows["date"][0] <= dt.date.fromisoformat(card.train_last) if rows.height else False
+    return Forecast(rows.with_row_index("rank", offset=1), decision.absent, in_sample)
+
+
+def _scored(decision: Decision, model: FittedModel, card: ModelCard) -> pl.DataFrame:
+    """Forecast each ticker, and show the forecast as it was evaluated."""
+    raw = model.predict(decision.matrix)
+    rows = decision.table.select("ticker", "date", "close").with_columns(
+        pl.Series("score", ranking_score(raw, len(card.classes)))
+    )
+    if not card.classes:
+        rows = rows.with_columns(pl.lit(card.expanding_mean).alias("expanding_mean"))
+        rows = add_shown_return(rows, card.target, card.rank_map)
+        return rows.rename({"prediction": "predicted_return"}).drop("expanding_mean")
+    shares = class_probabilities(raw).astype(np.float64)
+    if card.probability_map is not None:
+        shares = card.probability_map.apply(shares)
+    return rows.hstack(
+        [
+            pl.Series(probability_column(name), shares[:, code])
+            for code, name in enumerate(card.classes)
+        ]
+    )
+
+
+def _ratings(rows: pl.DataFrame, card: ModelCard) -> list[str | None]:
+    """Rate each row by its fifth of the ranking, or say that the ratings mean nothing."""
+    if card.verdict != "evidence":
+        return [card.verdict] * rows.height
+    if rows.height < SMALL_UNIVERSE:
+        return [None] * rows.height
+    return [*rate(rows["score"])]
+
+
+def explained_quantity(card: ModelCard) -> str:
+    """Name what the reasons of a model's forecasts add up to."""
+    return quantity_name(LabelPlan(LabelConfig(), card.target, None, card.classes))
+
+
+def _reasons(decision: Decision, model: FittedModel, card: ModelCard) -> list[list[str]]:
+    """Say what moved the model most, for each row."""
+    if decision.table.is_empty():
+        return []
+    matrix = decision.matrix
+    values, _ = explain_rows(model.booster, matrix, card.features, model.rounds)
+    day = decision.table["date"][0]
+    shared, earlier = shared_values(decision.frame, day, card.features)
+    where = places(matrix, matrix, earlier, shared)
+    quantity = explained_quantity(card)
+    return reason_rows(
+        matrix, signed_values(values), where, card.features, decision.docs, quantity, REASONS
+    )
+
+
+def shared_values(frame: pl.DataFrame, day: dt.date, names: tuple[str, ...]) -> tuple[Mask, Array]:
+    """Tell which features the tickers of a date share, and their values before a day."""
+    days = frame["date"].to_physical()
+    looked_at = frame.filter(days.is_in(spread_dates(days.to_numpy()).tolist()))
+    session = looked_at["date"].to_physical().to_numpy()
+    shared = shared_features(_matrix(looked_at, names), session)
+    common = [name for name, same in zip(names, shared, strict=True) if same]
+    before = frame.lazy().filter(pl.col("date") < day).group_by("date").agg(pl.col(common).max())
+    return shared, _matrix(before.collect(), common)
+
+
+def _matrix(table: pl.DataFrame, names: Sequence[str]) -> Array:
+    """Take features as an array (rows, features), float32, NaN where missing."""
+    return table.select(names).to_numpy(order="c").astype(np.float32)
+
+
+def decision_rows(bars: pl.DataFrame, card: ModelCard, market: pl.DataFrame | None) -> Decision:
+    """Make the features of the last date, and tell which tickers have none.
+
+    Raises
+    ------
+    ModelError
+        As `src.v2.api.predict`.
+    """
+    settings = FeaturesConfig(**card.feature_settings)
+    _check_modules(settings, card)
+    if card.with_market and market is None:
+        raise ModelError("The model was trained with a market; give its bars as market.")
+    bars, _ = clean_bars(bars, 2, 1.0, own_columns=tuple(settings.columns))
+    bars = bars.filter(pl.col("ticker").is_in(list(card.tickers)))
+    there = bars["ticker"].n_unique()
+    if there < LEAST_UNIVERSE * len(card.tickers):
+        raise ModelError(
+            f"The bars hold {there} of the model's {len(card.tickers)} tickers; ranks and the "
+            "market need at least half. Give the bars of its universe, or train again."
+        )
+    features = active_features(settings)
+    computed = compute_features(bars, features, market)
+    _check_columns(computed, card)
+    day = bars["date"].max()
+    assert isinstance(day, dt.date)
+    absent = _absent_tickers(bars, day, card)
+    closes = bars.filter(pl.col("date") == day).select("ticker", "close")
+    table = (
+        computed.frame.filter((pl.col("date") == day) & ~pl.col("ticker").is_in(list(absent)))
+        .join(closes, on="ticker", how="left")
+        .sort("ticker")
+    )
+    docs = {feature.name: feature.doc for feature in features}
+    return Decision(table, _matrix(table, card.features), computed.frame, absent, docs)
+
+
+def _check_modules(features: FeaturesConfig, card: ModelCard) -> None:
+    """Refuse own features that are not those that the model was trained with."""
+    found = module_hashes(features.modules)
+    for path in features.modules:
+        if path not in found or found[path] != card.module_hashes.get(path):
+            raise ModelError(
+                f"The model was trained with own features from {path}, which is missing or has "
+                "changed since. Bring the file back, or train again."
+            )
+
+
+def _check_columns(computed: FeatureTable, card: ModelCard) -> None:
+    """Refuse bars that cannot make a feature of the model."""
+    lacking = [name for name in card.features if name not in computed.frame.columns]
+    if lacking:
+        reasons = {
+            computed.left_out.get(name, "not made by the features in force") for name in lacking
+        }
+        raise ModelError(
+            f"The model needs {len(lacking)} features that these bars cannot make "
+            f"({', '.join(lacking[:5])}{', …' if len(lacking) > 5 else ''}: "
+            f"{'; '.join(sorted(reasons))}). Give bars like those it was trained on, or train "
+            "again."
+        )
+
+
+def _absent_tickers(bars: pl.DataFrame, day: dt.date, card: ModelCard) -> dict[str, str]:
+    """Say why tickers of the universe cannot be forecast on a day."""
+    history = bars.group_by("ticker").agg(
+        pl.len().alias("bars"), pl.col("date").max().alias("last")
+    )
+    absent = {ticker: "no bars" for ticker in sorted(set(card.tickers) - set(history["ticker"]))}
+    for ticker, count, last in history.sort("ticker").iter_rows():
+        if last != day:
+            absent[ticker] = f"last bar on {last}"
+        elif count <= card.min_history:
+            absent[ticker] = f"{count} bars, {card.min_history + 1} needed"
+    return absent

@@ -1,0 +1,234 @@
+"""In what direction, with what shape and together with what features act."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+
+from src.v2.explain.direction import explained
+from src.v2.explanation_records import Effect, FeatureImportance
+from src.v2.figures.beeswarm import OUTERMOST, SHOWN, beeswarm, shown_range
+from src.v2.figures.effects import FEW, MOST_POINTS, dependence
+from src.v2.figures.interactions import interaction_matrix
+from src.v2.figures.style import shorten
+from src.v2.page.effect_words import Path, effect_path
+from src.v2.page.explaining import move_fact, size_fact, size_unit
+from src.v2.page.panels import Answer, Cell, Fact, Panel, Section, Table
+from src.v2.records import ShapSample, TrainingResult
+
+EFFECT_NOTE = (
+    "Line and band: accumulated local effect around its mean, from the middle of the lowest "
+    "tenth of rows to that of the highest; the interval of the move is the widest that the "
+    "band's 95% bounds allow."
+)
+CLEAR = 0.3
+"""|Rank correlation| from which a feature has a direction."""
+
+
+def section(result: TrainingResult) -> Section:
+    """Show how the leading features act, one by one and in pairs."""
+    explanation = result.explanation
+    quantity = explanation.importance.quantity
+    content: list[Panel | Table] = [_swarm(result)]
+    known = set(result.shap.feature_names)
+    shown = [effect for effect in explanation.effects if effect.feature in known]
+    content += [_effect(place, each, result) for place, each in enumerate(shown, 1)]
+    if not shown:
+        words = "No leading feature takes two values in these rows, so there is no shape to show."
+        content.append(Panel("shape-none", "What shape do effects have?", Answer(words)))
+    content.append(_matrix(result))
+    if explanation.interactions.pairs:
+        content.append(_pairs(result))
+    data = (
+        f"{result.shap.rows.height:,} rows that no fit has seen, each explained by the model of "
+        f"its own fold; pairs of features on {explanation.interactions.rows:,} of them. "
+        f"Contributions are to the {quantity}."
+    )
+    question = "In what direction, with what shape, and together with what?"
+    return Section("shape", "How it works", question, data, tuple(content))
+
+
+def _swarm(result: TrainingResult) -> Panel:
+    importance, sample = result.explanation.importance, result.shap
+    known = set(sample.feature_names)
+    shown = [each for each in importance.features if each.name in known][:SHOWN]
+    name, question = "shape-swarm", "In what direction does each feature push?"
+    if not shown or not len(sample.values):
+        return Panel(name, question, Answer("No row was explained, so there is nothing to show."))
+    template, facts = _swarm_words(shown)
+    return Panel(
+        name,
+        question,
+        Answer(template, facts),
+        partial(beeswarm, sample, [each.name for each in shown], importance.quantity),
+        "A row of points for each of the leading features, one point a row of data: its SHAP value "
+        "to the right or left of zero, dark where the feature is low and light where it is high.",
+        _swarm_note(sample, shown),
+        wide=True,
+    )
+
+
+def _swarm_words(shown: list[FeatureImportance]) -> tuple[str, dict[str, Fact]]:
+    """Say which way the first feature pushes, and count the others."""
+    first = shown[0]
+    directions = np.array([each.direction for each in shown], dtype=np.float64)
+    facts = {
+        "shown": Fact(len(shown), "count"),
+        "up": Fact(int((directions >= CLEAR).sum()), "count"),
+        "down": Fact(int((directions <= -CLEAR).sum()), "count"),
+        "neither": Fact(int((~(np.abs(directions) >= CLEAR)).sum()), "count"),
+        "clear": Fact(CLEAR),
+        "first": Fact(first.name),
+        "direction": Fact(first.direction, "ratio"),
+        "agreement": Fact(first.agreement, "share"),
+    }
+    if not math.isfinite(first.direction):
+        template = "{first} moves the forecast most, in no direction that can be told. "
+    elif abs(first.direction) < CLEAR:
+        template = (
+            "{first} moves the forecast most, but neither up nor down as a rule (rank correlation "
+            "of its values with its SHAP values {direction}). "
+        )
+    else:
+        way = "up" if first.direction > 0 else "down"
+        template = (
+            f"High values of {{first}}, which moves the forecast most, push it {way} (rank "
+            "correlation of its values with its SHAP values {direction}; the sign holds in "
+            "{agreement} of the folds). "
+        )
+    template += (
+        "Of the {shown} shown, {up} push up as they rise, {down} push down, and {neither} do "
+        "neither as a rule (below {clear} either way)."
+    )
+    return template, facts
+
+
+def _swarm_note(sample: ShapSample, shown: list[FeatureImportance]) -> str:
+    columns = [sample.feature_names.index(each.name) for each in shown]
+    values = sample.features[:, columns]
+    effect = explained(sample)[:, columns]
+    note = "Shade: rank of the value within its feature"
+    missing = float(np.isnan(values).mean())
+    if missing:
+        note += f"; empty rings: missing ({missing:.1%} of these values)"
+    low, high = shown_range(effect)
+    if low > effect.min() or high < effect.max():
+        note += f". At each end, the outermost {OUTERMOST:.1%} of points stand at the border"
+    return note + ". A direction is the model's, and no proof that the market follows it."
+
+
+def _effect(place: int, effect: Effect, result: TrainingResult) -> Panel:
+    sample, quantity = result.shap, result.explanation.importance.quantity
+    column = sample.feature_names.index(effect.feature)
+    values = sample.features[:, column]
+    path = effect_path(effect)
+    facts = {
+        "feature": Fact(effect.feature),
+        "move": move_fact(path.move, quantity),
+        "low": move_fact(path.low, quantity),
+        "high": move_fact(path.high, quantity),
+        "span": move_fact(path.span, quantity),
+        "quantity": Fact(quantity),
+    }
+    template = (
+        "From the lowest to the highest tenth of {feature} the forecast {quantity} moves by {move}"
+    )
+    template += _certain(path) + f"; the effect is {path.shape}"
+    template += ", with {span} between its lowest and its highest point." if path.bent else "."
+    if effect.partner:
+        facts["partner"] = Fact(effect.partner)
+        facts["strength"] = size_fact(effect.partner_strength, quantity)
+        facts["unit"] = Fact(size_unit(quantity))
+        template += " It acts most together with {partner} (mean |interaction| {strength} {unit})."
+    missing = np.isnan(values)
+    if missing.any():
+        facts["missing"] = Fact(float(missing.mean()), "share")
+        facts["where_missing"] = move_fact(
+            float(explained(sample)[missing, column].mean()), quantity
+        )
+        template += " Where it is missing ({missing} of rows) it adds {where_missing} on average."
+    return Panel(
+        f"shape-effect-{place}",
+        f"How does the forecast change with {shorten(effect.feature, 60)}?",
+        Answer(template, facts),
+        partial(dependence, sample, effect, quantity),
+        "Points of SHAP value over the value of the feature, shaded by the feature it acts with; "
+        "squares at the median of groups of rows; a line with a band for the accumulated local "
+        "effect.",
+        _effect_note(values, named=bool(effect.partner), first=place == 1),
+    )
+
+
+def _certain(path: Path) -> str:
+    """Say how sure the move is."""
+    if not math.isfinite(path.low):
+        return " (too few dates for an interval)"
+    if not path.told:
+        return " ({low} to {high}; 0 is inside the band all along, so it may be no effect)"
+    if path.low <= 0 <= path.high:
+        return " ({low} to {high}, so the ends may be level)"
+    return " ({low} to {high})"
+
+
+def _effect_note(values: np.ndarray, *, named: bool, first: bool) -> str:
+    """Say how to read the picture; what holds for all of them stands below the first."""
+    note = EFFECT_NOTE if first else "Read as the first of these pictures."
+    known = values[~np.isnan(values)]
+    if len(np.unique(known)) > FEW:
+        note += " The axis shows the middle 98% of values."
+    if len(known) > MOST_POINTS:
+        note += f" Of {len(known):,} rows, evenly chosen ones are drawn."
+    return note + (" Shade: rank of the other feature's value." if named else "")
+
+
+def _matrix(result: TrainingResult) -> Panel:
+    found, quantity = result.explanation.interactions, result.explanation.importance.quantity
+    name, question = "shape-pairs-matrix", "Which features act together?"
+    if not found.pairs:
+        words = "None in these rows: each feature adds its part whatever the others are."
+        return Panel(name, question, Answer(words))
+    first = found.pairs[0]
+    facts = {
+        "share": Fact(found.share, "share"),
+        "first": Fact(first.first),
+        "second": Fact(first.second),
+        "strength": size_fact(first.strength, quantity),
+        "unit": Fact(size_unit(quantity)),
+        "pair_share": Fact(first.share, "share"),
+        "rows": Fact(found.rows, "count"),
+    }
+    template = (
+        "{share} of what the model does are interactions, the rest is features on their own. The "
+        "pair that leads, {first} with {second}, moves the forecast by {strength} {unit} on "
+        "average and holds {pair_share} of all interactions, over {rows} rows."
+    )
+    return Panel(
+        name,
+        question,
+        Answer(template, facts),
+        partial(interaction_matrix, found, quantity) if len(found.names) > 1 else None,
+        "A triangle of cells, one for each two of the leading features, the lighter the stronger "
+        "they act together.",
+        "Mean |SHAP interaction value|, both halves, without interval. Main effects are left out. "
+        "Trees also find pairs in noise.",
+        wide=True,
+    )
+
+
+def _pairs(result: TrainingResult) -> Table:
+    quantity = result.explanation.importance.quantity
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Fact(place, "count"),
+            pair.first,
+            pair.second,
+            size_fact(pair.strength, quantity),
+            Fact(pair.share, "share"),
+        )
+        for place, pair in enumerate(result.explanation.interactions.pairs, 1)
+    ]
+    head = ("Place", "Feature", "With", "Mean |interaction|", "Share of all pairs")
+    note = f"Mean |interaction| in {size_unit(quantity)}."
+    return Table("shape-pairs", "The strongest pairs", head, tuple(rows), note)

@@ -1,0 +1,107 @@
+"""The report is written again without training, from disk or from MLflow alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from src.v2 import report
+from src.v2.run_store import RECORD_NAME, SHAP_NAME
+from src.v2.tests.workplace import Workplace
+
+PAGES = ("report.html", "report.json")
+
+
+def _folder(place: Workplace, mode: str = "regression") -> Path:
+    (folder,) = (place.folder / "reports").glob(f"st_predictor_{mode}_*")
+    return folder
+
+
+def _pages(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in PAGES}
+
+
+@pytest.mark.parametrize("mode", ["regression", "classification"])
+def test_a_report_from_disk_equals_that_of_the_training_to_the_byte(
+    noise_workplace: Workplace, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _folder(noise_workplace, mode)
+    before = _pages(folder)
+    for name in PAGES:
+        (folder / name).unlink()
+    assert report.main([*noise_workplace.flags(), "--folder", str(folder)]) == 0
+    assert _pages(folder) == before
+    assert capsys.readouterr().out.strip() == str(folder / "report.html")
+
+
+def test_a_report_from_mlflow_alone_equals_that_of_the_training_to_the_byte(
+    noise_workplace: Workplace, tmp_path: Path
+) -> None:
+    folder = _folder(noise_workplace)
+    run_id = json.loads((folder / "report.json").read_text())["identity"]["run_id"]
+    elsewhere = tmp_path / "other reports"
+    words = [*noise_workplace.flags(), "--paths.reports-dir", str(elsewhere), "--run", run_id]
+    assert report.main(words) == 0
+    assert _pages(elsewhere / folder.name) == _pages(folder)
+    assert (elsewhere / folder.name / SHAP_NAME).is_file()
+    assert [path.name for path in elsewhere.iterdir()] == [folder.name]
+
+
+def test_every_file_of_the_report_is_logged(noise_workplace: Workplace) -> None:
+    from mlflow import MlflowClient
+
+    folder = _folder(noise_workplace)
+    run_id = json.loads((folder / "report.json").read_text())["identity"]["run_id"]
+    client = MlflowClient(noise_workplace.store)
+    logged = {item.path for item in client.list_artifacts(run_id)}
+    assert sorted({path.name for path in folder.iterdir()} - logged) == []
+
+
+def test_another_run_of_the_same_name_is_left_alone(
+    noise_workplace: Workplace, tmp_path: Path
+) -> None:
+    folder = _folder(noise_workplace)
+    elsewhere = tmp_path / "reports"
+    other = elsewhere / folder.name
+    shutil.copytree(folder, other)
+    record = json.loads((other / RECORD_NAME).read_text())
+    run_id = record["identity"]["run_id"]
+    record["identity"]["run_id"] = "f" * 32
+    (other / RECORD_NAME).write_text(json.dumps(record))
+    before = {path.name: path.read_bytes() for path in other.iterdir()}
+    words = [*noise_workplace.flags(), "--paths.reports-dir", str(elsewhere), "--run", run_id]
+    assert report.main(words) == 0
+    assert {path.name: path.read_bytes() for path in other.iterdir()} == before
+    assert _pages(elsewhere / f"{folder.name}_{run_id}") == _pages(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--run", "0" * 32), "has no run"),
+        (("--run", "../../etc"), "has no run"),
+        (("--folder", "nowhere"), "holds no run"),
+        (("--run", "0" * 32, "--folder", "x"), "give one of them"),
+    ],
+)
+def test_a_run_that_is_not_there_is_refused(
+    noise_workplace: Workplace,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    assert report.main([*noise_workplace.flags(), *words]) == 2
+    assert said in capsys.readouterr().err
+    assert not list((noise_workplace.folder / "reports").glob(".report-*"))
+
+
+def test_without_any_run_the_user_is_told_how_to_make_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Workplace(tmp_path)
+    (tmp_path / "reports").mkdir()
+    assert report.main(place.flags()) == 2
+    assert "make train-sample" in capsys.readouterr().err
