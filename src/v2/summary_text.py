@@ -111,7 +111,8 @@ def some(names: list[str]) -> str:
 def shown(value: float, style: str) -> str:
     """Write a number in a style; a dash for NaN.
 
-    Styles are ic, short, loss, ratio, chance, digits (three of them), share and signed.
+    Styles are ic, short, loss, ratio, chance, digits (three of them), share, percent (whole)
+    and signed.
 
     Examples
     --------
@@ -128,6 +129,7 @@ def shown(value: float, style: str) -> str:
         "chance": f"{value:.3f}",
         "digits": f"{value:.3g}",
         "share": f"{value:.2%}",
+        "percent": f"{value:.0%}",
         "signed": f"{value:+.2%}",
     }[style]
 

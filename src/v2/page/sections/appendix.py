@@ -92,7 +92,7 @@ def _features(result: TrainingResult) -> Table:
             Fact(feature.permutation.low, "ic"),
             Fact(feature.permutation.high, "ic"),
             Fact(feature.direction, "ratio"),
-            Fact(feature.agreement, "share"),
+            Fact(feature.agreement, "percent"),
             Fact(psi.get(feature.name, float("nan")), "chance"),
             "yes" if feature.better_than_noise else "no",
         )

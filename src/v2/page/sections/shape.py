@@ -82,7 +82,7 @@ def _swarm_words(shown: list[FeatureImportance]) -> tuple[str, dict[str, Fact]]:
         "clear": Fact(CLEAR),
         "first": Fact(first.name),
         "direction": Fact(first.direction, "ratio"),
-        "agreement": Fact(first.agreement, "share"),
+        "agreement": Fact(first.agreement, "percent"),
     }
     if not math.isfinite(first.direction):
         template = "{first} moves the forecast most, in no direction that can be told. "

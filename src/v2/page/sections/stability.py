@@ -176,7 +176,7 @@ def _directions(features: tuple[FeatureImportance, ...], agreement: Agreement) -
         "told": Fact(len(told), "count"),
         "folds": Fact(len(agreement.folds), "count"),
         "weakest": Fact(weakest.name),
-        "agreement": Fact(weakest.agreement, "share"),
+        "agreement": Fact(weakest.agreement, "percent"),
     }
     if len(agreement.folds) == 1:
         template = "There is one fold alone, so no direction can be confirmed by another."

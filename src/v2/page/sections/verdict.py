@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from src.v2.evaluation.baselines import PERMUTED
 from src.v2.evaluation_records import BaselineScore, Interval, RankingSkill
 from src.v2.page.panels import Answer, Fact, Panel, Section
+from src.v2.page.skill.words import chance
 from src.v2.records import TrainingResult
 from src.v2.summary_text import openings, reasons, tried
 
@@ -158,8 +159,8 @@ def _ranking_tiles(result: TrainingResult, ranking: RankingSkill) -> tuple[Panel
         "Against luck: t of the rank IC",
         "{t}\np {p}, one-sided; {exchanged} by exchanging the tickers",
         t=Fact(ranking.ewc.statistic, "ratio"),
-        p=Fact(ranking.ewc.p, "chance"),
-        exchanged=Fact(ranking.permutation_p, "chance"),
+        p=chance(ranking.ewc.p),
+        exchanged=chance(ranking.permutation_p),
     )
     return (
         _interval_tile("rank-ic", "Mean rank IC", ranking.rank_ic, "ic"),
@@ -184,7 +185,7 @@ def _small_tiles(result: TrainingResult) -> tuple[Panel, ...]:
                 "Against no features: Clark-West t",
                 "{t}\np {p}, one-sided; the harder of zero and the known mean",
                 t=Fact(worse.statistic, "ratio"),
-                p=Fact(worse.p, "chance"),
+                p=chance(worse.p),
             ),
         ]
     if classes is not None:
