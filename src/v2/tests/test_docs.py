@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from src.v2.evaluation.catalogue import FOLD_KEYS, KEYS, SCORES, metrics_markdow
 from src.v2.evaluation.catalogue_evaluation import EVALUATION_KEYS
 from src.v2.evaluation.metric_doc import MetricDoc
 from src.v2.features.families import active_features, features_markdown
+from src.v2.page.content import page_sections
+from src.v2.tests.page.made_up import IDENTITY, make_run
 from src.v2.tests.workplace import Workplace
 
 ROOT = Path(__file__).parents[3]
@@ -58,3 +61,18 @@ def test_links_of_the_readme_and_the_docs_lead_somewhere() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_example_report_asks_what_the_page_asks_today() -> None:
+    example = (ROOT / "docs" / "example-report.html").read_text()
+    sections = page_sections(make_run("regression"), IDENTITY)
+    shown = re.findall(r'<section[^>]* id="([a-z-]+)"', example)
+    assert shown == [section.name for section in sections]
+    for section in sections:
+        assert section.question in html.unescape(example)
+
+
+def test_the_example_report_needs_nothing_from_outside() -> None:
+    example = (ROOT / "docs" / "example-report.html").read_text()
+    assert len(example.encode()) < 3 * 2**20
+    assert re.findall(r"https?://[^\"' <]*|<script|/home/|/tmp/", example) == []
