@@ -40,7 +40,7 @@ audit: ## Prove on your own data and features that nothing leaks
 .PHONY: report
 report: ## Write the newest run's report again, or that of RUN=<run id> from MLflow
 	$(SET_UP)
-	$(PYTHON) -m src.v2.report $(if $(RUN),--run $(RUN)) $(ARGS)
+	$(PYTHON) -m src.v2.report $(if $(RUN),--run '$(subst ','\'',$(RUN))') $(ARGS)
 
 .PHONY: predict
 predict: ## Rank the tickers by the newest model

@@ -107,6 +107,21 @@ def show_error(text: str) -> None:
     print(f"error: {printable(mask_secrets(text))}", file=sys.stderr)  # noqa: T201
 
 
+def unsigned_zero(number: str) -> str:
+    """Take the sign from a written number that is rounded to 0.
+
+    Examples
+    --------
+    >>> unsigned_zero("-0.00%"), unsigned_zero("-0.01%")
+    ('0.00%', '-0.01%')
+    """
+    return number if set(number) & set("123456789in") else number.lstrip("+-")
+
+
+STEERING = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+"""Control characters, and those that turn the direction of the text after them."""
+
+
 def printable(text: str) -> str:
     r"""Put a text on one line and leave out what would steer a terminal.
 
@@ -115,7 +130,7 @@ def printable(text: str) -> str:
     >>> printable("two\nlines \x1b[31mred")
     'two lines [31mred'
     """
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", " ".join(text.split()))
+    return re.sub(STEERING, "", " ".join(text.split()))
 
 
 def show_note(text: str) -> None:

@@ -85,6 +85,8 @@ class RegimeSkill:
         Bounds of that annual volatility.
     rmse, bias
         Root mean squared and mean error of the shown return; NaN for classes.
+    bias_low, bias_high
+        95% bounds of `bias`.
     """
 
     name: str
@@ -94,6 +96,8 @@ class RegimeSkill:
     rank_ic: Interval
     rmse: float
     bias: float
+    bias_low: float
+    bias_high: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,6 +287,8 @@ class Stability:
         fits on permuted labels.
     phi_low, phi_high
         95% bounds; NaN where the folds share training rows.
+    phi_pair
+        Phi on the very folds and rows of `phi_null`, which alone it may be compared with.
     groups
         Groups of features correlated above 0.9, each counted as one.
     """
@@ -296,6 +298,7 @@ class Stability:
     phi_low: float
     phi_high: float
     phi_null: float
+    phi_pair: float
     groups: int
     top: int
 

@@ -15,6 +15,7 @@ from src.v2.explain.drift import feature_drift
 from src.v2.explain.effects import effects
 from src.v2.explain.importance import importance
 from src.v2.explain.interactions import interactions
+from src.v2.explain.newest import newest_ranking
 from src.v2.explain.trust import trust_checks
 from src.v2.explanation_records import Explanation
 from src.v2.judgement import Forecasts, Judged, Market
@@ -43,7 +44,7 @@ def explain_model(
     sample, fits = subject.forecasts.shap, subject.forecasts.fits
     walked = pl.concat(subject.forecasts.walked.tables)
     features, judged = subject.features, subject.judged
-    block, seed = block_length(trainer.plan.config.span), config.seed
+    seed = config.seed
     with stages.stage("importance"):
         found = importance(
             sample, fits, trainer, judged.null, features.families, config.explain, seed
@@ -52,11 +53,13 @@ def explain_model(
         together, strengths = interactions(sample, fits, config.explain.interaction_rows, seed)
     with stages.stage("effects and stability"):
         leading = [feature.name for feature in found.features[:EFFECTS]]
-        followed = effects(sample, fits, leading, strengths, block, seed)
-        regimes = judged.detail.daily.select("date", "regime")
-        story = agreement(sample, walked, regimes, market.sectors, block, seed)
+        followed = effects(sample, fits, leading, strengths, found.block_sessions, seed)
+        detail, block = judged.detail, block_length(trainer.plan.config.span)
+        regimes = detail.daily.select("date", "regime")
+        story = agreement(sample, walked, regimes, detail.regimes, market.sectors, block, seed)
     with stages.stage("cases and checks"):
         taken_apart = cases(fits, trainer.panel, subject.shipped, trainer.plan, features.docs)
+        newest = newest_ranking(trainer.panel, subject.shipped, trainer.plan, features.docs)
         drift = feature_drift(trainer, fits)
         checks = trust_checks(sample, walked, fits, found, drift, judged.evaluation, trainer.plan)
-    return Explanation(found, story, followed, together, taken_apart, drift, checks)
+    return Explanation(found, story, followed, together, taken_apart, newest, drift, checks)

@@ -2,8 +2,9 @@
 
 Every row that is explained is a row that the fold's model had not seen, explained by that
 model. What is explained is one signed quantity: the forecast of a regression, the log-odds
-of "up", or the log-odds of the highest class over the lowest. Contributions are in its units;
-NaN stands for what cannot be told.
+of "up", or of more classes the log-odds of higher over lower ones, a weighted sum of their
+margins. Log-odds are those before calibration. Contributions are in units of that quantity; NaN
+stands for what cannot be told.
 """
 
 from __future__ import annotations
@@ -43,11 +44,15 @@ class FeatureImportance:
     direction
         Mean over folds of the rank correlation of the feature with its SHAP values.
     agreement
-        Share of the folds in which that correlation has the sign of `direction`.
+        Share of the folds that use it in which that correlation has the sign of `direction`.
+    folds_used
+        Folds that use it: those in which that correlation can be told.
     fold_shares
         `share` in each fold, in the order of `Agreement.folds`.
+    probed_share
+        `share` in the extra fits with columns of chance, these among the columns.
     better_than_noise
-        Whether `share` is above the noise line.
+        Whether `probed_share` is above the noise line; None where no line can be drawn.
     """
 
     name: str
@@ -58,8 +63,10 @@ class FeatureImportance:
     null_share: float
     direction: float
     agreement: float
+    folds_used: int
     fold_shares: tuple[float, ...]
-    better_than_noise: bool
+    probed_share: float
+    better_than_noise: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +91,47 @@ class FamilyImportance:
 
 
 @dataclass(frozen=True, slots=True)
-class NoiseLine:
-    """What features without meaning reach, in one extra fit of the last fold.
+class NoiseKind:
+    """What columns of one kind of chance reach.
 
     Parameters
     ----------
-    fold
-        Number of that fold.
-    shares
-        Share of the mean |SHAP| by probe: "one a row", "one a ticker", "one a date".
-    drops
-        What the forecast loses when the probe is permuted.
-    limit
-        The largest of the shares: features at or below it are no better than noise.
-    below
-        Those features, most important first.
+    name
+        "one a row", "one a ticker", "one a date" or "a slow walk a ticker".
+    mean, low, high
+        Of its columns' shares of the mean |SHAP|, each the mean over the extra fits: their
+        mean, the smallest and the largest.
+    drop
+        What the forecast loses when such a column is permuted, mean over the columns.
     """
 
-    fold: int
-    shares: Mapping[str, float]
-    drops: Mapping[str, float]
+    name: str
+    mean: float
+    low: float
+    high: float
+    drop: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseLine:
+    """What features without meaning reach, in one extra fit of each of a few folds.
+
+    Parameters
+    ----------
+    folds
+        Numbers of those folds.
+    draws
+        Columns of chance in each of the fits, over all kinds.
+    limit
+        The largest share of any such column: features whose `probed_share` is at or below it
+        are no better than noise. 0 where no tree splits on a column of chance.
+    below
+        Those features, most important first; empty where `limit` is 0.
+    """
+
+    folds: tuple[int, ...]
+    draws: int
+    kinds: tuple[NoiseKind, ...]
     limit: float
     below: tuple[str, ...]
 
@@ -288,8 +316,13 @@ class Case:
         Number of the fold whose model made it; 0 for the shipped model.
     score
         What tickers are ranked by.
+    above
+        The score less its date's mean; below 20 tickers the score itself, of classes less the
+        middle. Below 0 the forecast is a short.
     rank, tickers
         Place in the ranking of the date (1 is the highest score), and its length.
+    level
+        Other tickers of the date with the same score, among which the place means nothing.
     realised
         The forward return that came; NaN where it is not known yet.
     base, total
@@ -307,14 +340,54 @@ class Case:
     ticker: str
     fold: int
     score: float
+    above: float
     rank: int
     tickers: int
+    level: int
     realised: float
     base: float
     total: float
     parts: tuple[Part, ...]
     rest: float
     compactness: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTicker:
+    """One ticker of the newest ranking.
+
+    Parameters
+    ----------
+    rank
+        1 is the highest score; equal scores stand in the order of their names.
+    score, total
+        What tickers are ranked by, and what is explained.
+    reasons
+        The strongest, in words.
+    """
+
+    rank: int
+    ticker: str
+    score: float
+    total: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewestRanking:
+    """The newest date, ranked by the shipped model, whose own forecasts nobody has judged.
+
+    Parameters
+    ----------
+    tickers
+        Length of the ranking.
+    rows
+        All of it, or both ends of a long one.
+    """
+
+    date: dt.date
+    tickers: int
+    rows: tuple[RankedTicker, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +420,15 @@ class Drift:
     psi
         Population stability index over ten bins of equal training mass, missing values as an
         eleventh: below 0.1 little, above 0.25 much.
+    within
+        The same of a block of training rows as long as the test block against the training
+        rows outside it, the largest over folds; NaN where the training rows hold no two blocks.
     """
 
     feature: str
     fold: int
     psi: float
+    within: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +440,7 @@ class Explanation:
     effects: tuple[Effect, ...]
     interactions: Interactions
     cases: tuple[Case, ...]
+    newest: NewestRanking
     drift: tuple[Drift, ...]
     """The largest over folds for each feature, largest first."""
     checks: tuple[TrustCheck, ...]

@@ -46,8 +46,8 @@ class Forecast:
         first. A rating is the fifth of the ranking, from Strong Sell to Strong Buy; without
         evidence of skill it is the verdict instead, and null below 20 tickers. Reasons are a
         list of up to three sentences on what moved the model most, strongest first, each with
-        its contribution to what is explained (`src.v2.explain.direction.quantity_name`): they
-        tell of the model, not of what the stock will do.
+        its contribution to what is explained (`src.v2.explain.direction.quantity_name`; log-odds
+        are those before calibration): they tell of the model, not of what the stock will do.
     absent
         Reason by ticker of the model's universe that could not be forecast.
     in_sample

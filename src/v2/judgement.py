@@ -92,6 +92,8 @@ def judge_forecasts(
         permuted = permuted_fits(trainer, schedule, fits, None, config.seed)
         rows = config.explain.shap_rows
         null = explain_folds(permuted, plan, rows, config.seed) if permuted else None
+        pair = _same_folds(fits, permuted)
+        beside = explain_folds(pair, plan, rows, config.seed) if pair else None
     with stages.stage("evaluation"):
         rules = rule_tables(table, rule_scores(market.closes, plan.config.forward_days), plan)
         baselines = {**rules, "logistic" if plan.classes else "ridge": linear}
@@ -106,14 +108,22 @@ def judge_forecasts(
             market.sectors,
             {fit.fold.number: fit.prior for fit in fits},
         )
-        agreement = _stability(forecasts, null)
+        agreement = _stability(forecasts, null, beside)
         evaluation = evaluate(table, baselines, agreement, setting, record_trial)
     with stages.stage("skill in detail"):
         detail = skill_detail(table, market.closes, plan)
     return Judged(evaluation, detail, null)
 
 
-def _stability(forecasts: Forecasts, null: ShapSample | None) -> Stability:
+def _same_folds(fits: Sequence[FoldFit], permuted: Sequence[FoldFit]) -> tuple[FoldFit, ...]:
+    """Give the real fits of the folds that were fitted on permuted labels too."""
+    numbers = {fit.fold.number for fit in permuted}
+    return tuple(fit for fit in fits if fit.fold.number in numbers)
+
+
+def _stability(
+    forecasts: Forecasts, null: ShapSample | None, beside: ShapSample | None
+) -> Stability:
     """Compare the folds' features by what they do on test rows."""
     fits, names = forecasts.fits, forecasts.shap.feature_names
     first = fits[0].test.features
@@ -123,4 +133,5 @@ def _stability(forecasts: Forecasts, null: ShapSample | None) -> Stability:
         mean_importance_by_fold(forecasts.shap),
         group_features(first[::step]),
         None if null is None else mean_importance_by_fold(null),
+        None if beside is None else mean_importance_by_fold(beside),
     )

@@ -182,7 +182,8 @@ def page(rows: pl.DataFrame, card: ModelCard) -> str:
     head, *lines = _lines(rows, card)
     for line in _titles(rows, card):
         console.print(line, markup=False)
-    console.print(Text(f"\n{head}", style="bold"))
+    if lines:
+        console.print(Text(f"\n{head}", style="bold"), soft_wrap=True)
     for place, (line, reasons) in enumerate(zip(lines, rows["reasons"], strict=True)):
         console.print(line, markup=False, soft_wrap=True)
         if _told(place, rows.height):
@@ -207,11 +208,23 @@ def _titles(rows: pl.DataFrame, card: ModelCard) -> list[str]:
         return ["No ticker can be forecast."]
     sample = "IN-SAMPLE, no forecast: " if rows["in_sample"].any() else ""
     _, unit = quantity_axis(explained_quantity(card))
-    return [
+    titles = [
         f"{sample}{card.forward_days}-session forecasts of {rows['date'][0]}, traded "
         f"{sessions(card.entry_lag)} later",
-        f"Below each: what moved the model (not the market), in {unit}.",
+        f"Below each: what moved the model (not the market), in {unit}"
+        + (", before calibration." if card.classes else "."),
     ]
+    if _shows_excess(card):
+        titles.append(
+            f"Forecast: the excess over the mean of all tickers, and {card.expanding_mean:+.2%}, "
+            "the mean return known at the end of training."
+        )
+    return titles
+
+
+def _shows_excess(card: ModelCard) -> bool:
+    """Whether the model forecasts an excess, which is what its reasons add up to."""
+    return not card.classes and card.target == "excess"
 
 
 def _told(place: int, height: int) -> bool:
@@ -222,9 +235,11 @@ def _told(place: int, height: int) -> bool:
 def _lines(rows: pl.DataFrame, card: ModelCard) -> list[str]:
     """Align the columns of the ranking, below their headings."""
     shares = ["p_" + name.lower().replace(" ", "_") for name in card.classes]
-    cells = [["rank", "ticker", "close", *(shares or ["forecast"]), "rating"]]
+    excess = ["excess"] if _shows_excess(card) else []
+    cells = [["rank", "ticker", "close", *excess, *(shares or ["forecast"]), "rating"]]
     for row in rows.iter_rows(named=True):
         values = [f"{row[name]:.1%}" for name in shares] or [f"{row['predicted_return']:+.2%}"]
+        values = [*(f"{row['score']:+.2%}" for _ in excess), *values]
         named = [str(row["rank"]), printable(row["ticker"]), f"{row['close']:,.2f}"]
         cells.append([*named, *values, row["rating"] or "–"])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

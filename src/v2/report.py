@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from src.v2.config import Config
 from src.v2.config_sources import load_config
-from src.v2.console import log_to, run_command, show_note
+from src.v2.console import log_to, run_command, show_note, signals_deferred
 from src.v2.errors import DataError, OmninmoError
 
 if TYPE_CHECKING:
     from src.v2.page.identity import RunIdentity
+    from src.v2.records import TrainingResult
 
 COMMAND = "python -m src.v2.report"
 SHORT_FLAGS = {
@@ -43,7 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(argv: Sequence[str]) -> int:
     config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT)
     with log_to(config.paths.logs_dir):
-        page = _from_mlflow(config) if config.report.run else _from_disk(config)
+        try:
+            page = _from_mlflow(config) if config.report.run else _from_disk(config)
+        except OSError as error:
+            raise OmninmoError(
+                f"The report cannot be written to {error.filename or config.paths.reports_dir}: "
+                f"{error.strerror}. Mend the folder, or name another with --paths.reports-dir."
+            ) from error
     sys.stdout.write(f"{page}\n")
     if config.report.open:
         _show(page)
@@ -52,62 +59,79 @@ def _command(argv: Sequence[str]) -> int:
 
 def _from_disk(config: Config) -> Path:
     """Write the page beside the run that it is about."""
-    from src.v2.page.content import build_page
-    from src.v2.page.render import write_report
     from src.v2.run_store import load_run
 
     folder = config.report.folder or _newest(config.paths.reports_dir)
     result, identity = load_run(folder)
-    return write_report(build_page(result, identity), folder)[0]
+    return _write(result, identity, folder)
 
 
 def _from_mlflow(config: Config) -> Path:
     """Fetch a run's record and tables, and put them with the page where a training would."""
-    from src.v2.page.content import build_page
-    from src.v2.page.render import write_report
     from src.v2.run_store import RECORD_NAME, SHAP_NAME, TABLE_NAMES, load_run
     from src.v2.tracking.downloads import download_files
 
     if config.report.folder is not None:
         raise DataError("--run and --folder name two runs; give one of them.")
-    reports = config.paths.reports_dir
-    try:
-        reports.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=reports))
-    except OSError as error:
-        raise OmninmoError(f"The folder {reports} cannot be written: {error.strerror}.") from error
+    reports, run_id = config.paths.reports_dir, config.report.run or ""
+    reports.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=reports))
     try:
         names = (RECORD_NAME, SHAP_NAME, *TABLE_NAMES.values())
-        download_files(config.mlflow, config.report.run or "", names, fresh)
+        download_files(config.mlflow, run_id, names, fresh)
         result, identity = load_run(fresh)
-        write_report(build_page(result, identity), fresh)
-        return _put_in_place(fresh, _home(reports, identity))
+        _write(result, identity, fresh)
+        fresh.chmod(0o755)
+        return _put_in_place(fresh, _home(reports, identity, run_id))
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _home(reports: Path, identity: RunIdentity) -> Path:
-    """Give the run's folder; one of the same name that holds another run is left alone."""
-    from src.v2.run_store import RECORD_NAME, read_identity
+def _write(result: TrainingResult, identity: RunIdentity, folder: Path) -> Path:
+    """Write the page, and name the pictures that it lacks."""
+    from src.v2.page.content import build_page
+    from src.v2.page.render import write_report
 
-    name, run_id = identity.model, identity.run_id or ""
+    page = build_page(result, identity)
+    for name, reason in page.record["pictures_failed"].items():
+        show_note(f"the picture {name} could not be drawn: {reason}")
+    return write_report(page, folder)[0]
+
+
+def _home(reports: Path, identity: RunIdentity, run_id: str) -> Path:
+    """Give the run's folder; one of the same name that holds another run is left alone."""
+    name = identity.model
     # Both come from the store, and become a path.
-    if not re.fullmatch(r"[\w-][\w.-]*", name) or not re.fullmatch(r"\w*", run_id):
+    if not re.fullmatch(r"[\w-][\w.-]{,199}", name) or not re.fullmatch(r"\w{,99}", run_id):
         raise DataError(
             f"A run's names must be letters, digits, _ and -; got {name!r}, {run_id!r}."
         )
-    home = reports / name
-    taken = (home / RECORD_NAME).is_file() and read_identity(home) != identity
-    return reports / f"{name}_{run_id}" if taken else home
+    home, apart = reports / name, reports / f"{name}_{run_id}"
+    if identity.run_id != run_id:  # a copy of a run, under an id of its own
+        return apart
+    return apart if home.exists() and not _holds(home, identity) else home
+
+
+def _holds(folder: Path, identity: RunIdentity) -> bool:
+    """Whether a folder holds this very run, undamaged."""
+    from src.v2.run_store import read_identity
+
+    try:
+        return read_identity(folder) == identity
+    except DataError:
+        return False
 
 
 def _put_in_place(fresh: Path, folder: Path) -> Path:
-    """Move what is new; a folder of the same run keeps its other files."""
+    """Move what is new as one; a folder of the same run keeps its other files."""
     from src.v2.page.render import HTML_NAME
 
-    folder.mkdir(exist_ok=True)
-    for path in sorted(fresh.iterdir()):
-        os.replace(path, folder / path.name)
+    with signals_deferred():
+        if not folder.exists():
+            os.replace(fresh, folder)
+            return folder / HTML_NAME
+        for path in sorted(fresh.iterdir()):
+            os.replace(path, folder / path.name)
     return folder / HTML_NAME
 
 
@@ -115,12 +139,15 @@ def _newest(reports: Path) -> Path:
     """Find the run whose record was written last."""
     from src.v2.run_store import RECORD_NAME
 
-    records = sorted(reports.glob(f"*/{RECORD_NAME}"), key=lambda path: path.stat().st_mtime)
+    # A folder with a dot in front is being written, or was left by a kill.
+    records = [
+        path for path in reports.glob(f"*/{RECORD_NAME}") if not path.parent.name.startswith(".")
+    ]
     if not records:
         raise DataError(
             f"{reports} holds no run. make train-sample makes one; --run names one in MLflow."
         )
-    return records[-1].parent
+    return max(records, key=lambda path: path.stat().st_mtime).parent
 
 
 def _show(page: Path) -> None:

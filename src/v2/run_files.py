@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from polars.exceptions import PolarsError
+
 from src.v2.config import Config
-from src.v2.console import Stages, show_note
+from src.v2.console import Stages, show_note, signals_deferred
 from src.v2.errors import OmninmoError, PathTaken
 from src.v2.figures.training import WrittenFigures, write_training_figures
 from src.v2.modeling.model_card import ModelCard
@@ -43,20 +45,21 @@ class Written:
 
 
 def write_files(config: Config, trained: Trained, identity: RunIdentity, stages: Stages) -> Written:
-    """Write report, model and summary; an interrupt in the middle leaves none of them."""
+    """Write report, model and summary; an interrupt leaves report and model both, or neither."""
     paths = config.paths
     fresh = Path(tempfile.mkdtemp(prefix=".report-", dir=paths.reports_dir))
     try:
         drawn = _write_report(config, trained, identity, fresh, stages)
         fresh.chmod(0o755)
-        model = _save_model(config, trained)
-        report = free_path(paths.reports_dir / model.name)
-        os.replace(fresh, report)
-    except OSError as error:
+        with signals_deferred():
+            model = _save_model(config, trained)
+            report = free_path(paths.reports_dir / model.name)
+            os.replace(fresh, report)
+    except (OSError, PolarsError) as error:
         raise OmninmoError(
             f"The results cannot be written to {paths.models_dir} and {paths.reports_dir}: "
-            f"{error.strerror}. Mend the folder, or name another with --paths.models-dir and "
-            "--paths.reports-dir."
+            f"{getattr(error, 'strerror', None) or error}. Mend the folder, or name another with "
+            "--paths.models-dir and --paths.reports-dir."
         ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

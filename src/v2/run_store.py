@@ -37,6 +37,12 @@ TABLE_NAMES = {
 }
 """File of each table, by the path of names that leads to it."""
 
+_DAMAGES = (
+    *(ValueError, TypeError, LookupError, OverflowError, RecursionError),
+    pl.exceptions.PolarsError,
+)
+"""What reading raises where a value is of a kind that nobody wrote."""
+
 FEATURE, SHAP, BASE = "feature:", "shap:", "base"
 
 
@@ -59,7 +65,8 @@ def save_run(result: TrainingResult, identity: RunIdentity, folder: Path) -> tup
         "identity": encode(identity),
         "result": encode(result),
     }
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    # ASCII alone: a text from outside may hold what UTF-8 cannot write.
+    text = json.dumps(record, allow_nan=False)
     (folder / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
     return (*written, folder / SHAP_NAME, folder / RECORD_NAME)
 
@@ -81,10 +88,16 @@ def load_run(folder: Path) -> tuple[TrainingResult, RunIdentity]:
     try:
         plain, identity = record["result"], decode(RunIdentity, record["identity"], {})
         outputs, names = plain["shap"]["outputs"], plain["shap"]["feature_names"]
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{folder / RECORD_NAME} is damaged: it lacks {error}.") from error
-    parts["shap"] = shap_sample(_read_table(folder / SHAP_NAME), outputs, names)
-    return decode(TrainingResult, plain, parts), identity
+        parts["shap"] = shap_sample(_read_table(folder / SHAP_NAME), outputs, names)
+        result = decode(TrainingResult, plain, parts)
+        if not result.folds or result.predictions.is_empty():
+            raise ValueError("no fold, or no forecast")
+        return result, identity
+    except _DAMAGES as error:
+        raise DataError(
+            f"{folder} holds a damaged run: {type(error).__name__} in {RECORD_NAME} or its tables. "
+            "Fetch it again by --run, or train again."
+        ) from error
 
 
 def read_identity(folder: Path) -> RunIdentity:
@@ -168,7 +181,7 @@ def _read_record(path: Path) -> Any:
             f"{path.parent} holds no run: {RECORD_NAME} is missing. Name a folder that a training "
             "run left in reports/."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read: {error}. Train again.") from error
     version = record.get("schema_version") if isinstance(record, dict) else None
     if version != SCHEMA_VERSION:
@@ -181,6 +194,7 @@ def _read_record(path: Path) -> Any:
 
 def _read_table(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        # A folder's name may hold what a glob or a partition is written with.
+        return pl.read_parquet(path, glob=False, hive_partitioning=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}.") from error

@@ -21,6 +21,9 @@ from src.v2.errors import DataError
 
 Parts = Mapping[str, object]
 
+LARGEST = 2**63 - 1
+"""Largest whole number that a table could hold too."""
+
 
 def encode(value: Any) -> Any:
     """Turn a record into values that JSON knows; a table or an array becomes null.
@@ -142,7 +145,8 @@ def _decode_plain(kind: Any, value: Any, path: str) -> Any:
             return kind.fromisoformat(value)
         except (TypeError, ValueError):
             _expect(value, False, path)
-    return _expect(value, type(value) is kind, path)
+    fits = type(value) is kind and not (kind is int and abs(value) > LARGEST)
+    return _expect(value, fits, path)
 
 
 def _expect(value: Any, fits: bool, path: str) -> Any:

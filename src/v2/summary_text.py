@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from src.v2.console import printable
+from src.v2.console import printable, unsigned_zero
 from src.v2.evaluation_records import Interval
 from src.v2.records import Drop, TrainingResult
 
@@ -51,7 +51,10 @@ def stability_line(result: TrainingResult) -> str:
     found = result.evaluation.stability
     null = ""
     if math.isfinite(found.phi_null):
-        null = f", {shown(found.phi_null, 'ratio')} on permuted labels"
+        null = (
+            f"; on one pair of folds {shown(found.phi_pair, 'ratio')}, and "
+            f"{shown(found.phi_null, 'ratio')} with permuted labels"
+        )
     return (
         f"stability score {shown(found.spearman, 'ratio')} (rank correlation of the folds' gain); "
         f"Phi {shown(found.phi, 'ratio')} of the top {found.top} of {found.groups} groups by "
@@ -112,7 +115,7 @@ def shown(value: float, style: str) -> str:
     """Write a number in a style; a dash for NaN.
 
     Styles are ic, short, loss, ratio, chance, digits (three of them), share, percent (whole)
-    and signed.
+    and signed. What is rounded to 0 has no sign.
 
     Examples
     --------
@@ -121,7 +124,7 @@ def shown(value: float, style: str) -> str:
     """
     if not math.isfinite(value):
         return "–"
-    return {
+    written = {
         "ic": f"{value:+.4f}",
         "loss": f"{value:.4f}",
         "short": f"{value:+.3f}",
@@ -132,6 +135,7 @@ def shown(value: float, style: str) -> str:
         "percent": f"{value:.0%}",
         "signed": f"{value:+.2%}",
     }[style]
+    return unsigned_zero(written)
 
 
 def openings(count: int | None) -> str:

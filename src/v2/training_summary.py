@@ -215,7 +215,7 @@ def _print_performance(out: Console, result: TrainingResult) -> None:
 
     metrics, holdout = result.metrics, result.holdout
     first, last = result.folds[0].test_first, result.folds[-1].test_last
-    out.print("[bold]Model performance[/], on rows that no fit has seen")
+    out.print("[bold]Model performance[/], on rows that their own fit had not seen")
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     table.add_column("")
     headings = (f"{len(result.folds)} folds ± sd", "all dates", "to beat", "holdout", "to beat")

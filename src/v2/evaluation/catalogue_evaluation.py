@@ -157,9 +157,10 @@ EVALUATION_KEYS: tuple[MetricDoc, ...] = (
         "",
     ),
     MetricDoc(
-        "{feature_stability_phi,feature_stability_phi_null}",
+        "{feature_stability_phi,feature_stability_phi_null,feature_stability_phi_pair}",
         "Nogueira's Phi of the top fifth of feature groups by mean |SHAP| over folds; null: of "
-        "fits on permuted labels",
+        "fits on permuted labels of one pair of folds; pair: of the real fits on the same pair and "
+        "rows, the one to compare with null",
         "test rows of the folds",
         "1 at most",
         "no sign of skill",

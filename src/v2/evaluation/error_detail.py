@@ -111,7 +111,8 @@ def regime_skill(
     tuple
         From calm to stormy, those with dates. The rank IC is over the regime's dates in their
         order, whose neighbours overlap no more than in the whole series. `bias` is the mean of
-        forecast less return: above 0 the forecasts were too high. NaN for classes.
+        forecast less return over rows, with the bounds of `ratio_interval`: above 0 the
+        forecasts were too high. NaN for classes.
     """
     error = ERROR if "prediction" in predictions.columns else pl.lit(None, dtype=pl.Float64)
     errors = predictions.group_by("date", maintain_order=True).agg(
@@ -125,9 +126,10 @@ def regime_skill(
 def _regime(table: pl.DataFrame, horizon: int) -> RegimeSkill:
     """Sum one regime up from its dates."""
     rows = int(table["rows"].sum())
-    mean, square = (
-        float(table[name].sum()) / rows if rows else float("nan") for name in ("error", "square")
-    )
+    square = float(table["square"].sum()) / rows if rows else float("nan")
+    judged = table.filter(pl.col("rows") > 0)
+    counts = judged["rows"].to_numpy().astype(np.float64)
+    bias = ratio_interval(judged["error"].to_numpy(), counts, horizon)
     bounds = table["volatility"].to_numpy()
     return RegimeSkill(
         name=str(table["regime"][0]),
@@ -136,7 +138,9 @@ def _regime(table: pl.DataFrame, horizon: int) -> RegimeSkill:
         high=float(bounds.max()),
         rank_ic=ewc_interval(table["rank_ic"].drop_nulls().to_numpy(), horizon),
         rmse=square**0.5,
-        bias=mean,
+        bias=bias.mean,
+        bias_low=bias.low,
+        bias_high=bias.high,
     )
 
 

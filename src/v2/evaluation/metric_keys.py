@@ -44,6 +44,7 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
     return found | {
         "feature_stability_phi": stability.phi,
         "feature_stability_phi_null": stability.phi_null,
+        "feature_stability_phi_pair": stability.phi_pair,
         "feature_groups": float(stability.groups),
     }
 

@@ -108,12 +108,13 @@ def detectable(series: Series, horizon: int) -> float:
 
     Finding means that the 95% interval of `ewc_interval` lies above zero: the mean must be
     the sum of the 97.5% and 80% quantiles of Student's t away, in standard errors (Bloom
-    1995, Evaluation Review 19(5)). NaN where there is no interval.
+    1995, Evaluation Review 19(5)). NaN where there is no interval, and for a series that does
+    not vary.
     """
     from scipy import stats
 
     error, freedom = ewc_standard_error(series, horizon)
-    if not np.isfinite(error):
+    if not np.isfinite(error) or error == 0:
         return float("nan")
     return float(stats.t.ppf(0.975, freedom) + stats.t.ppf(POWER, freedom)) * error
 

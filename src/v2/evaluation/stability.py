@@ -168,6 +168,7 @@ def stability(
     importances: Numbers,
     groups: Groups,
     null_importances: Numbers | None = None,
+    pair_importances: Numbers | None = None,
     *,
     disjoint: bool = False,
 ) -> Stability:
@@ -183,6 +184,9 @@ def stability(
         Positions of the features of each group, from `group_features`.
     null_importances
         The same of fits on permuted labels; None leaves `phi_null` NaN.
+    pair_importances
+        The same of the real fits, on the folds and rows of `null_importances`: Phi of fifteen
+        folds is no measure for that of two. None leaves `phi_pair` NaN.
     disjoint
         Whether no two folds share training rows. Only then, and from 5 folds on, are there
         bounds.
@@ -197,6 +201,7 @@ def stability(
         phi_low=nan if bounds is None else bounds.low,
         phi_high=nan if bounds is None else bounds.high,
         phi_null=nan if null_importances is None else phi_of_importance(null_importances, groups),
+        phi_pair=nan if pair_importances is None else phi_of_importance(pair_importances, groups),
         groups=len(groups),
         top=top_groups(len(groups)),
     )

@@ -7,13 +7,14 @@ folds that agree. Shares are of the rows explained; skill is of every row that w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from src.v2.detail_records import RegimeSkill
 from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation_records import Interval
 from src.v2.explain.blocks import date_block_bounds
@@ -38,6 +39,7 @@ def agreement(
     sample: ShapSample,
     walked: pl.DataFrame,
     regimes: pl.DataFrame,
+    regime_skill: Sequence[RegimeSkill],
     sectors: Mapping[str, str],
     block_sessions: int,
     seed: int,
@@ -53,10 +55,12 @@ def agreement(
         a null return is not known.
     regimes
         | date | regime |: calm, middle or stormy; null where the state is not known.
+    regime_skill
+        Skill in each of these states, as it was judged: one number has one interval.
     sectors
         Sector by ticker; without any, no sector is listed.
     block_sessions
-        Dates of a block, which the intervals draw.
+        Dates of a block, which the intervals of years and sectors draw.
     seed
         Seed of the draws.
 
@@ -74,7 +78,10 @@ def agreement(
     forecast, told = named.add(walked.select(FORECAST)), named.add(sample.rows)
     cohorts: list[Cohort] = []
     for kind in KINDS:
-        skill = _skill_by_cohort(forecast, kind, block_sessions, seed)
+        if kind == "volatility":
+            skill = {each.name: each.rank_ic for each in regime_skill}
+        else:
+            skill = _skill_by_cohort(forecast, kind, block_sessions, seed)
         cohorts += _cohorts(kind, told, size, top, skill)
     return Agreement(
         folds=tuple(folds.tolist()),

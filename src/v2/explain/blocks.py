@@ -1,8 +1,9 @@
 """How sure a mean over dates is, when neighbouring dates tell nearly the same story.
 
-A forward return of 20 days shares 19 of them with that of the next date, and tickers move
-together. So whole blocks of consecutive sessions are drawn, each longer than the overlap:
-the non-overlapping block bootstrap (Carlstein 1986), with all rows of a date in one block.
+A forward return of 20 days shares 19 of them with that of the next date, tickers move
+together, and a fold's model stays for a whole test block. So whole blocks of consecutive
+sessions are drawn, each longer than the overlap: the non-overlapping block bootstrap (Carlstein
+1986), with all rows of a date in one block.
 """
 
 from __future__ import annotations
@@ -50,15 +51,23 @@ class BlockBounds:
         return Interval(float(self.mean[column]), low, high, self.blocks)
 
 
-def block_length(span: int) -> int:
-    """Sessions of a block: a quarter, or twice the sessions that a label spans.
+def block_length(span: int, test_sessions: int = 0) -> int:
+    """Sessions of a block: a quarter, or twice the sessions that a label spans, or a test block.
+
+    Parameters
+    ----------
+    span
+        Sessions that a label spans.
+    test_sessions
+        Of the longest test block, for what belongs to the models, as mean |SHAP|: one model
+        lives for a whole test block, and shorter blocks would count it several times.
 
     Examples
     --------
-    >>> block_length(21), block_length(60)
-    (63, 120)
+    >>> block_length(21), block_length(60), block_length(21, test_sessions=126)
+    (63, 120, 126)
     """
-    return max(SHORTEST_BLOCK, 2 * span)
+    return max(SHORTEST_BLOCK, 2 * span, test_sessions)
 
 
 def date_block_bounds(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,14 @@ class _Ranking:
     model: FittedModel
     rows: Panel
     score: Array
+    above: Array
+    """The score less what is neither long nor short."""
     known: Array
     """Whether the label of a row is known."""
     outcome: Array
     """The forward return, NaN where not known."""
+    won: Array
+    """The outcome less its date's mean; below 20 tickers the outcome."""
 
 
 Row = tuple[_Ranking, int]
@@ -98,22 +103,26 @@ def cases(
         At most one case of each kind, and no row twice. "best" and "worst" have the largest
         and smallest product of score and forward return, each less its date's mean; "long"
         and "short" the highest and lowest score of the last fold, in deviations of its date;
-        "median" is the middle of the last date that is scored. All of these have a label.
+        "median" is the middle of the last date that is scored. All of these have a label, and
+        the last three are of dates whose scores are not all equal, where there are such.
         "latest long" and "latest short" are the ends of the newest date's ranking, by
         `shipped`. Below 20 tickers scores and returns stand for themselves, probabilities less
-        the middle. A kind for which no row is left is left out.
+        the middle. A kind for which no row is left is left out. A feature that contributes
+        nothing is no part.
 
     Raises
     ------
     ModelError
         When the contributions do not add up to a forecast.
     """
-    rankings = [_ranking(fit.fold.number, fit.model, fit.test, fit.forecast, plan) for fit in fits]
+    small = _is_small(fits)
+    ranking = partial(_ranking, plan=plan, small=small)
+    rankings = [ranking(fit.fold.number, fit.model, fit.test, fit.forecast) for fit in fits]
     walked = [each for each in rankings if each.known.any()]
     last = int(panel.session[-1])
     newest = panel.between(last, last + 1)
-    latest = _ranking(0, shipped, newest, shipped.predict(newest.features), plan)
-    kinds = [*_walked_kinds(walked, plan), *_latest_kinds(latest)]
+    latest = ranking(0, shipped, newest, shipped.predict(newest.features))
+    kinds = [*_walked_kinds(walked, small=small), *_latest_kinds(latest)]
     reader = _reader(panel, plan, docs)
     return tuple(_take_apart(kind, row, reader) for kind, row in _distinct(kinds))
 
@@ -131,34 +140,57 @@ def _reader(panel: Panel, plan: LabelPlan, docs: Mapping[str, str]) -> _Reader:
     )
 
 
-def _ranking(
-    fold: int, model: FittedModel, rows: Panel, forecast: Array, plan: LabelPlan
-) -> _Ranking:
+def _is_small(fits: Sequence[FoldFit]) -> bool:
+    """Tell whether the folds with labels hold too few tickers for means of a date."""
+    tickers = [np.unique(fit.test.ticker) for fit in fits if _known(fit.test).any()]
+    return bool(tickers) and len(np.unique(np.concatenate(tickers))) < SMALL_UNIVERSE
+
+
+def _known(rows: Panel) -> Array:
     outcome = rows.keys["forward_return"].cast(pl.Float64).fill_null(np.nan).to_numpy()
-    known = rows.keys["label"].is_not_null().to_numpy() & np.isfinite(outcome)
-    return _Ranking(fold, model, rows, ranking_score(forecast, len(plan.classes)), known, outcome)
+    return np.asarray(rows.keys["label"].is_not_null().to_numpy() & np.isfinite(outcome))
 
 
-def _walked_kinds(walked: Sequence[_Ranking], plan: LabelPlan) -> Iterator[Candidates]:
+def _ranking(
+    fold: int, model: FittedModel, rows: Panel, forecast: Array, *, plan: LabelPlan, small: bool
+) -> _Ranking:
+    """Score rows, and say what of score and outcome counts."""
+    classes = len(plan.classes)
+    score, known = ranking_score(forecast, classes), _known(rows)
+    outcome = rows.keys["forward_return"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    if small:
+        middle = (classes - 1) / 2 if classes else 0.0
+        return _Ranking(fold, model, rows, score, score - middle, known, outcome, outcome)
+    judged = known if known.any() else np.ones(len(score), dtype=np.bool_)
+    above = score - _date_means(rows.session, judged, score)
+    won = outcome - _date_means(rows.session, known, outcome)
+    return _Ranking(fold, model, rows, score, above, known, outcome, won)
+
+
+def _walked_kinds(walked: Sequence[_Ranking], *, small: bool) -> Iterator[Candidates]:
     """Order the labelled rows of the walk-forward for each kind."""
     if not walked:
         return
-    tickers = np.unique(np.concatenate([each.rows.ticker for each in walked]))
-    small = len(tickers) < SMALL_UNIVERSE
-    middle = (len(plan.classes) - 1) / 2 if plan.classes else 0.0
-    scores = [each.score - middle if small else _less_mean(each, each.score) for each in walked]
-    outcomes = [each.outcome if small else _less_mean(each, each.outcome) for each in walked]
     rows = [np.flatnonzero(each.known) for each in walked]
-    parts = zip(rows, scores, outcomes, strict=True)
-    gain = np.concatenate([(score * won)[row] for row, score, won in parts])
+    gains = [(each.above * each.won)[row] for each, row in zip(walked, rows, strict=True)]
+    gain = np.concatenate(gains)
     yield "best", _first(walked, rows, -gain)
     yield "worst", _first(walked, rows, gain)
-    last, row = walked[-1], rows[-1]
-    stretch = scores[-1][row] if small else (scores[-1] / _deviation(last, scores[-1]))[row]
+    last, row = walked[-1], _ranked(walked[-1], rows[-1])
+    deviation = 1.0 if small else _deviation(last)
+    stretch = (last.above / deviation)[row]
     yield "long", _first([last], [row], -stretch)
     yield "short", _first([last], [row], stretch)
     row = row[last.rows.session[row] == last.rows.session[row[-1]]]
     yield "median", _first([last], [row], np.abs(last.score[row] - np.median(last.score[row])))
+
+
+def _ranked(ranking: _Ranking, rows: Array) -> Array:
+    """Keep the rows of dates whose scores are not all equal; all rows where there are none."""
+    dates = pl.DataFrame({"date": ranking.rows.session[rows], "score": ranking.score[rows]})
+    spread = pl.col("score").max() > pl.col("score").min()
+    told = dates.select(spread.over("date")).to_series().to_numpy()
+    return rows[told] if told.any() else rows
 
 
 def _latest_kinds(latest: _Ranking) -> Iterator[Candidates]:
@@ -188,21 +220,17 @@ def _distinct(kinds: Iterable[Candidates]) -> Iterator[tuple[CaseKind, Row]]:
                 break
 
 
-def _date_means(ranking: _Ranking, values: Array) -> Array:
-    """Mean of the labelled rows of each row's date; 0 without any."""
-    session, known = ranking.rows.session, ranking.known
-    sums = np.bincount(session[known], values[known], minlength=int(session[-1]) + 1)
-    counts = np.bincount(session[known], minlength=int(session[-1]) + 1)
+def _date_means(session: Array, known: Array, values: Array) -> Array:
+    """Mean of the known rows of each row's date; 0 without any."""
+    most = int(session.max(initial=0)) + 1
+    sums = np.bincount(session[known], values[known], minlength=most)
+    counts = np.bincount(session[known], minlength=most)
     return np.asarray((sums / np.maximum(counts, 1))[session])
 
 
-def _less_mean(ranking: _Ranking, values: Array) -> Array:
-    return np.asarray(values - _date_means(ranking, values))
-
-
-def _deviation(ranking: _Ranking, centred: Array) -> Array:
+def _deviation(ranking: _Ranking) -> Array:
     """Deviation of each row's date; 1 where all scores of a date are equal."""
-    found = np.sqrt(_date_means(ranking, centred**2))
+    found = np.sqrt(_date_means(ranking.rows.session, ranking.known, ranking.above**2))
     noise = np.finfo(np.float32).eps * np.abs(ranking.score).max()
     return np.where(found > noise, found, 1.0)
 
@@ -217,15 +245,17 @@ def _take_apart(kind: CaseKind, choice: Row, reader: _Reader) -> Case:
     parts = _parts(rows.features[[row]], found, int(rows.session[row]), reader)
     same = np.flatnonzero(rows.session == rows.session[row])
     ahead = ranking.score[same] > ranking.score[row]
-    level = (ranking.score[same] == ranking.score[row]) & (same < row)
+    level = ranking.score[same] == ranking.score[row]
     return Case(
         kind=kind,
         date=rows.sessions[rows.session[row]],
         ticker=rows.keys["ticker"][row],
         fold=ranking.fold,
         score=float(ranking.score[row]),
-        rank=int((ahead | level).sum()) + 1,
+        above=float(ranking.above[row]),
+        rank=int((ahead | (level & (same < row))).sum()) + 1,
         tickers=len(same),
+        level=int(level.sum()) - 1,
         realised=float(ranking.outcome[row]),
         base=start,
         total=start + float(found.sum()),
@@ -245,6 +275,8 @@ def _parts(values: Array, contributions: Array, session: int, reader: _Reader) -
     for column in strongest(contributions, PARTS)[0].tolist():
         name, value = names[column], float(values[0, column])
         contribution = float(contributions[0, column])
+        if contribution == 0:
+            break
         doc = reader.docs.get(name, "")
         reason = write_reason(
             reader.words[name], doc, value, where.words(0, column), contribution, reader.quantity

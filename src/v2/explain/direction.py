@@ -1,8 +1,11 @@
 """The one signed quantity that is explained, and how its contributions are written.
 
 A regression's forecast and a binary model's log-odds of "up" are one number already. Of more
-classes the log-odds of the highest over the lowest is explained: the difference of their two
-margins, whose contributions are the differences of theirs and so add up as exactly.
+classes a weighted sum of margins is explained, with weights that rise evenly from the lowest
+class to the highest and sum to 0, as the ranking score's do: of five classes 2/3 of the
+log-odds of the highest over the lowest and 1/3 of those of the second highest over the second
+lowest. Its contributions are the same sums of theirs and so add up as exactly. Log-odds are those
+of the model itself, before probabilities are calibrated.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from src.v2.console import unsigned_zero
 from src.v2.modeling.labels import LabelPlan
 from src.v2.records import ShapSample
 
@@ -28,11 +32,23 @@ def signed_values(values: Array) -> Array:
     Returns
     -------
     ndarray
-        Array (rows, ...).
+        Array (rows, ...). Of K > 1 outputs, output k has the weight k - (K - 1) / 2, scaled so
+        that the weights above 0 sum to 1.
+
+    Examples
+    --------
+    >>> signed_values(np.array([[1.0, 4.0, 0.0, 7.0, 10.0]]))
+    array([7.])
     """
-    if values.shape[1] == 1:
+    outputs = values.shape[1]
+    if outputs == 1:
         return np.asarray(values[:, 0])
-    return np.asarray(values[:, -1] - values[:, 0])
+    weights = (np.arange(outputs) - (outputs - 1) / 2)[-(outputs // 2) :]
+    weights = (weights / weights.sum()).astype(values.dtype)
+    pairs = zip(weights[::-1], range(outputs // 2), strict=True)
+    # Differences of opposite outputs: what all margins share cancels exactly.
+    first, *others = (weight * (values[:, -1 - k] - values[:, k]) for weight, k in pairs)
+    return np.asarray(sum(others, start=first))
 
 
 def explained(sample: ShapSample) -> Array:
@@ -47,7 +63,18 @@ def quantity_name(plan: LabelPlan) -> str:
         return names.get(plan.target, "rank within the date")
     if len(plan.classes) == 2:
         return f"log-odds of {plan.classes[-1]}"
-    return f"log-odds of {plan.classes[-1]} over {plan.classes[0]}"
+    return "log-odds of higher over lower classes"
+
+
+def uncalibrated(quantity: str) -> str:
+    """Say that log-odds are those before calibration; empty for forecasts of returns.
+
+    Examples
+    --------
+    >>> uncalibrated("log-odds of up"), uncalibrated("excess return")
+    (', before calibration', '')
+    """
+    return ", before calibration" if quantity.startswith("log-odds") else ""
 
 
 def quantity_axis(quantity: str) -> tuple[float, str]:
@@ -76,7 +103,10 @@ def write_contribution(value: float, quantity: str) -> str:
     '-0.020 log-odds'
     >>> write_contribution(0.004, "rank within the date")
     '+0.004 of the rank'
+    >>> write_contribution(-0.00001, "excess return")
+    '0.00%'
     """
     if quantity.endswith("return"):
-        return f"{value:+.2%}"
-    return f"{value:+.3f} {'log-odds' if quantity.startswith('log-odds') else 'of the rank'}"
+        return unsigned_zero(f"{value:+.2%}")
+    unit = "log-odds" if quantity.startswith("log-odds") else "of the rank"
+    return f"{unsigned_zero(f'{value:+.3f}')} {unit}"

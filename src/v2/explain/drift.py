@@ -1,7 +1,9 @@
 """How far features move between the rows that a fold is fitted on and those it is tested on.
 
 A model can only have learned what its training rows showed. A feature whose values have moved
-since is read where the model knows little; that is no error, and no proof of one.
+since is read where the model knows little; that is no error, and no proof of one. Any block of
+some months differs from the years around it, most where features persist: how far blocks inside
+the training rows differ from the others is what the index is held against.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ MOST_ROWS = 10_000
 SMALLEST_COUNT = 0.5
 """A bin that only one side fills counts as half a row of the other: its logarithm is finite."""
 
+GOLDEN = (5**0.5 - 1) / 2
+"""Step between the places of the training blocks: none of them falls on another's place."""
+
 SEED = 0
 """Of the rows taken within a date, where there are more than are needed."""
 
@@ -31,7 +36,9 @@ Column = npt.NDArray[np.floating[Any]]
 def feature_drift(trainer: Trainer, fits: Sequence[FoldFit]) -> tuple[Drift, ...]:
     """Find how far each feature moved, at most, between training and test rows of a fold.
 
-    Both sides are thinned to 10,000 rows, spread evenly over their dates.
+    Both sides are thinned to 10,000 rows, spread evenly over their dates. The same is done with
+    one block of each fold's training rows, as many sessions long as the test block, against the
+    training rows before and after it.
 
     Parameters
     ----------
@@ -44,19 +51,40 @@ def feature_drift(trainer: Trainer, fits: Sequence[FoldFit]) -> tuple[Drift, ...
     -------
     tuple
         One record a feature: its largest index over folds and that fold, the first of equal
-        ones. Largest first, then in the order of the features. Folds without test rows are left
-        out.
+        ones, and the largest inside training rows. Largest first, then in the order of the
+        features. Folds without test rows are left out.
     """
     folds = [fit for fit in fits if len(fit.test.session)]
     if not folds:
         return ()
-    table = np.array([_fold_drift(trainer.window(fit.fold), fit.test) for fit in folds])
+    pairs = [(trainer.window(fit.fold), fit.test) for fit in folds]
+    table = np.array([_fold_drift(*pair) for pair in pairs])
+    blocks = np.array([_within(place, *pair) for place, pair in enumerate(pairs)])
+    within = np.fmax.reduce(blocks)
     worst, largest = table.argmax(axis=0), table.max(axis=0)
     names = folds[0].test.names
     return tuple(
-        Drift(names[place], folds[worst[place]].fold.number, float(largest[place]))
+        Drift(
+            names[place],
+            folds[worst[place]].fold.number,
+            float(largest[place]),
+            float(within[place]),
+        )
         for place in np.argsort(-largest, kind="stable")
     )
+
+
+def _within(place: int, train: Panel, test: Panel) -> npt.NDArray[np.float64]:
+    """Index of each feature for one block inside the training rows; NaN without two blocks."""
+    first, last = int(train.session[0]), int(train.session[-1]) + 1
+    length = int(np.ptp(test.session)) + 1
+    if last - first < 2 * length:
+        return np.full(len(train.names), np.nan)
+    start = first + round((place + 1) * GOLDEN % 1 * (last - first - length))
+    inside = (train.session >= start) & (train.session < start + length)
+    if not inside.any() or inside.all():
+        return np.full(len(train.names), np.nan)
+    return _fold_drift(train.take(~inside), train.take(inside))
 
 
 def _fold_drift(train: Panel, test: Panel) -> npt.NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 Mean |SHAP| tells what the model uses, not what is of use: trees give weight to noise. So it
 stands beside what the forecast loses without the feature, what the feature reaches where labels
-mean nothing, and what columns of chance reach.
+mean nothing, and what columns of chance reach. A fold's model stays for its whole test block, so
+no interval draws shorter blocks of dates.
 """
 
 from __future__ import annotations
@@ -71,15 +72,15 @@ def importance(
     kinds = list(dict.fromkeys(families[name] for name in names))
     members = [[i for i, name in enumerate(names) if families[name] == kind] for kind in kinds]
     groups = [*([place] for place in range(len(names))), *members]
-    length = block_length(trainer.plan.config.span)
+    length = block_length(trainer.plan.config.span, longest_test(fits))
     drops = permutation_drops(fits, trainer.plan, groups, config.permutation_rows, seed)
     lost = date_block_bounds(drops.values, drops.session, length, seed)
     moved = date_block_bounds(_sizes(sample, members), _sessions(sample, trainer), length, seed)
     shares = _shares(sizes)
     order = np.argsort(-shares, kind="stable").tolist()
-    by_name = {names[place]: float(shares[place]) for place in order}
-    noise = noise_line(sample, fits, trainer, by_name, config, seed)
-    features = _features(sample, null, families, moved, lost, noise)
+    falling = [names[place] for place in order]
+    noise, probed = noise_line(sample, fits, trainer, falling, config, seed)
+    features = _features(sample, null, families, moved, lost, noise, probed)
     return Importance(
         quantity=quantity_name(trainer.plan),
         measure=drops.measure,
@@ -94,6 +95,11 @@ def importance(
         families=_families(kinds, members, moved, lost),
         noise=noise,
     )
+
+
+def longest_test(fits: Sequence[FoldFit]) -> int:
+    """Count the sessions of the longest test block, from its first row to its last."""
+    return max(int(np.ptp(fit.test.session)) + 1 for fit in fits if len(fit.test.session))
 
 
 def features_for_most(contributions: Array) -> Array:
@@ -120,7 +126,7 @@ def features_for_most(contributions: Array) -> Array:
     return np.asarray(((before < goal * (1 - 1e-12)) & (size > 0)).sum(axis=1))
 
 
-def directions(sample: ShapSample) -> tuple[Array, Array]:
+def directions(sample: ShapSample) -> tuple[Array, Array, Array]:
     """Whether the forecast rises with each feature, and how far the folds agree on it.
 
     Parameters
@@ -136,6 +142,8 @@ def directions(sample: ShapSample) -> tuple[Array, Array]:
         either is constant.
     agreement : ndarray
         Array (features,): share of the folds that have one whose sign is that of the mean.
+    used : ndarray
+        Array (features,): how many folds have one.
     """
     number = sample.rows["fold"].to_numpy()
     values = explained(sample)
@@ -148,7 +156,7 @@ def directions(sample: ShapSample) -> tuple[Array, Array]:
     count = np.where(told.any(axis=0), told.sum(axis=0), np.nan)
     mean = np.where(told, each, 0.0).sum(axis=0) / count
     same = (np.sign(each) == np.sign(mean)).sum(axis=0)
-    return mean, same / count
+    return mean, same / count, told.sum(axis=0)
 
 
 def _rank_correlation(features: Array, values: Array) -> Array:
@@ -187,6 +195,7 @@ def _features(
     moved: BlockBounds,
     lost: BlockBounds,
     noise: NoiseLine,
+    probed: Mapping[str, float],
 ) -> list[FeatureImportance]:
     """One record a feature, in the order of the columns."""
     sizes = np.abs(explained(sample).astype(np.float64))
@@ -195,7 +204,7 @@ def _features(
     by_fold = np.array([_shares(sizes[number == fold]) for fold in np.unique(number)])
     unknown = np.full(len(shares), np.nan)
     chance = unknown if null is None else _shares(np.abs(explained(null).astype(np.float64)))
-    direction, agreement = directions(sample)
+    direction, agreement, used = directions(sample)
     return [
         FeatureImportance(
             name=name,
@@ -206,8 +215,10 @@ def _features(
             null_share=float(chance[place]),
             direction=float(direction[place]),
             agreement=float(agreement[place]),
+            folds_used=int(used[place]),
             fold_shares=tuple(by_fold[:, place].tolist()),
-            better_than_noise=bool(shares[place] > noise.limit),
+            probed_share=probed[name],
+            better_than_noise=probed[name] > noise.limit if noise.limit > 0 else None,
         )
         for place, name in enumerate(sample.feature_names)
     ]

@@ -1,11 +1,11 @@
 """How important features without any meaning come out.
 
-Mean |SHAP| is never zero for a feature that trees may split on. So one more model is fitted
-with three columns of chance beside the features, and what these reach is the line that a
+Mean |SHAP| is never zero for a feature that trees may split on. So a few folds are fitted once
+more with columns of chance beside the features, and the strongest of these is the line that a
 feature must pass (the idea of Boruta: Kursa and Rudnicki 2010, Journal of Statistical Software
-36(11)). One column differs on every row. The other two last, as most features do, and so can
-fit labels that overlap: one is the same on all dates of a ticker, one for all tickers of a date.
-The model is never scored, nor shipped.
+36(11)). Chance differs from draw to draw, and most where it lasts, as features do whose labels
+overlap; so there are several columns of each of several kinds. The extra models are never
+scored, nor shipped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from src.v2.config import ExplainConfig
 from src.v2.explain.direction import signed_values
 from src.v2.explain.permuted_importance import permutation_drops
 from src.v2.explain.shap_values import explain_rows
-from src.v2.explanation_records import NoiseLine
+from src.v2.explanation_records import NoiseKind, NoiseLine
 from src.v2.modeling.folds import train_mask
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner
 from src.v2.modeling.panel import Panel
@@ -29,33 +29,105 @@ from src.v2.records import ShapSample
 
 Array = np.ndarray[Any, Any]
 
-PROBES = ("one a row", "one a ticker", "one a date")
+KINDS = ("one a row", "one a ticker", "one a date", "a slow walk a ticker")
+DRAWS = 5
+"""Columns of each kind."""
 
-MOST_ROWS = 100_000
-"""More rows would add seconds to a line that is drawn once."""
+MOST_FITS = 3
+MOST_ROWS = 20_000
+"""More rows a fit would add seconds to a line that is rough anyway."""
+
+YEAR = 252
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chance:
+    """Values without meaning: columns of each of four kinds, standard Gaussian.
+
+    Parameters
+    ----------
+    by_ticker, by_date
+        Arrays (tickers, draws) and (sessions, draws).
+    walks
+        Array (sessions, tickers, draws): each ticker's own AR(1).
+    seed
+        Of the columns that differ on every row.
+    """
+
+    by_ticker: Array
+    by_date: Array
+    walks: Array
+    seed: int
+
+    def append(self, panel: Panel, part: int) -> Panel:
+        """Append the columns, kind by kind; those of a row are drawn anew for each part.
+
+        Columns are named by their places, so that no feature's name can be taken twice.
+        """
+        rows, count = panel.features.shape
+        each_row = np.random.default_rng([self.seed, 1, part]).standard_normal((rows, DRAWS))
+        columns = (
+            panel.features,
+            each_row,
+            self.by_ticker[panel.ticker],
+            self.by_date[panel.session],
+            self.walks[panel.session, panel.ticker],
+        )
+        features = np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
+        names = tuple(str(place) for place in range(count + len(KINDS) * DRAWS))
+        return dataclasses.replace(panel, features=features, names=names)
+
+
+def draw_chance(panel: Panel, span: int, seed: int) -> Chance:
+    """Draw columns of chance for the rows of a panel.
+
+    Parameters
+    ----------
+    panel
+        Gives the sessions and tickers.
+    span
+        Sessions that a label spans: the half-life of every other slow walk. That of the others
+        is a year, as of a company's size or debt.
+    seed
+        Of the draws.
+    """
+    from scipy.signal import lfilter
+
+    sessions, tickers = len(panel.sessions), int(panel.ticker.max(initial=0)) + 1
+    walks = np.empty((sessions, tickers, DRAWS), dtype=np.float32)
+    rng = np.random.default_rng([seed, 4])
+    for draw in range(DRAWS):
+        keep = 0.5 ** (1 / (YEAR if draw % 2 == 0 else max(1, span)))
+        steps = rng.standard_normal((sessions, tickers), dtype=np.float32)
+        # The first value has the variance that the walk keeps.
+        steps[1:] *= np.float32((1 - keep**2) ** 0.5)
+        walks[..., draw] = lfilter([1.0], [1.0, -keep], steps, axis=0)
+    by_ticker = np.random.default_rng([seed, 2]).standard_normal((tickers, DRAWS))
+    by_date = np.random.default_rng([seed, 3]).standard_normal((sessions, DRAWS))
+    return Chance(by_ticker, by_date, walks, seed)
 
 
 def noise_line(
     sample: ShapSample,
     fits: Sequence[FoldFit],
     trainer: Trainer,
-    shares: Mapping[str, float],
+    order: Sequence[str],
     config: ExplainConfig,
     seed: int,
-) -> NoiseLine:
-    """Fit the newest explained fold once more, with three columns of chance beside its features.
+) -> tuple[NoiseLine, Mapping[str, float]]:
+    """Fit up to three explained folds once more, with columns of chance beside their features.
 
     Parameters
     ----------
     sample
-        The rows explained; those of that fold are explained again.
+        The rows explained; those of the first, the middle and the last fold are explained again.
     fits
         What the walk-forward gave, one a fold.
     trainer
         That of the run, which fits XGBoost. It stays as it is; the copy fits for as many rounds
-        as the fold did, on evenly spaced dates where its window is longer than 100,000 rows.
-    shares
-        Share of the mean |SHAP| by feature, largest first.
+        as the fold did, on evenly spaced dates where its window is longer than 20,000 rows.
+    order
+        Names of the features, most important first.
     config
         How many rows to permute.
     seed
@@ -63,30 +135,44 @@ def noise_line(
 
     Returns
     -------
-    NoiseLine
-        The shares that the columns of chance reach among all columns of that model, and what
-        its forecast loses when they are permuted.
+    line : NoiseLine
+        What the columns of chance reach among all columns of those models, and what the
+        forecast loses when they are permuted.
+    shares : Mapping
+        The features' shares in the same models and rows, which alone may be compared with the
+        line: columns of chance take a part, and fewer rows were fitted on.
 
     Raises
     ------
     TypeError
         The trainer's learner is not XGBoost's.
     """
-    number = int(sample.rows["fold"].to_numpy().max())
-    fit = next(each for each in fits if each.fold.number == number)
-    probed = fit_with_probes(fit, trainer, seed)
-    reached = _shares(sample, number, probed)
-    count = len(fit.test.names)
-    groups = [[count + place] for place in range(len(PROBES))]
-    drops = permutation_drops([probed], trainer.plan, groups, config.permutation_rows, seed)
-    lost = drops.values.mean(axis=0) if len(drops.values) else np.full(len(PROBES), np.nan)
-    limit = max(reached.values())
-    below = tuple(name for name, share in shares.items() if not share > limit)
-    return NoiseLine(number, reached, dict(zip(PROBES, lost.tolist(), strict=True)), limit, below)
+    numbers = np.unique(sample.rows["fold"].to_numpy())
+    chosen = dict.fromkeys(numbers[[0, (len(numbers) - 1) // 2, -1]].tolist())
+    chance = draw_chance(trainer.panel, trainer.plan.config.span, seed)
+    by_number = {fit.fold.number: fit for fit in fits}
+    probed = [fit_with_chance(by_number[number], trainer, chance) for number in chosen]
+    each = [_shares(sample, by_number[fit.fold.number], fit, chance) for fit in probed]
+    shares = np.mean(each, axis=0)
+    names = sample.feature_names
+    reached = shares[len(names) :].reshape(len(KINDS), DRAWS)
+    groups = [[len(names) + place] for place in range(reached.size)]
+    drops = permutation_drops(probed, trainer.plan, groups, config.permutation_rows, seed)
+    lost = drops.values.mean(axis=0) if len(drops.values) else np.full(reached.size, np.nan)
+    kinds = tuple(
+        NoiseKind(kind, float(row.mean()), float(row.min()), float(row.max()), float(cost))
+        for kind, row, cost in zip(
+            KINDS, reached, lost.reshape(reached.shape).mean(axis=1), strict=True
+        )
+    )
+    limit = float(reached.max())
+    own = dict(zip(names, shares.tolist(), strict=False))
+    below = tuple(name for name in order if limit > 0 and not own[name] > limit)
+    return NoiseLine(tuple(chosen), reached.size, kinds, limit, below), own
 
 
-def fit_with_probes(fit: FoldFit, trainer: Trainer, seed: int) -> FoldFit:
-    """Fit a fold's window once more, with three columns of chance after its features.
+def fit_with_chance(fit: FoldFit, trainer: Trainer, chance: Chance) -> FoldFit:
+    """Fit a fold's window once more, with columns of chance after its features.
 
     Parameters
     ----------
@@ -94,13 +180,13 @@ def fit_with_probes(fit: FoldFit, trainer: Trainer, seed: int) -> FoldFit:
         The fold, for its rounds and test rows.
     trainer
         As of `noise_line`.
-    seed
-        Of the columns: standard Gaussian, one a row, one a ticker, one a date.
+    chance
+        The columns.
 
     Returns
     -------
     FoldFit
-        Its columns are named by their places, so that no feature's name can be taken twice.
+        Fitted and tested on evenly spaced dates where there are more than 20,000 rows.
 
     Raises
     ------
@@ -110,64 +196,48 @@ def fit_with_probes(fit: FoldFit, trainer: Trainer, seed: int) -> FoldFit:
     learner = trainer.learner
     if not isinstance(learner, XGBoostLearner):
         raise TypeError(f"noise is probed with XGBoost's learner; got {type(learner).__name__}")
-    window, kept = _spaced_window(trainer, fit)
-    window, test = (
-        _add_probes(panel, trainer.panel, seed, part)
-        for part, panel in enumerate((window, fit.test))
-    )
+    before = trainer.strided.between(fit.fold.train_start, fit.fold.test_start)
+    may = train_mask(before.session, before.label_end, fit.fold)
+    number, everything = fit.fold.number, np.ones(len(fit.test.session), dtype=bool)
+    window = chance.append(before.take(_spaced(before.session, may)), 3 * number)
+    test = chance.append(fit.test.take(_spaced(fit.test.session, everything)), 3 * number + 1)
     # A leaf keeps the share of the rows that it must hold.
-    weight = learner.leaf_weight * kept
+    weight = learner.leaf_weight * len(window.session) / int(may.sum())
     learner = dataclasses.replace(learner, feature_names=window.names, leaf_weight=weight)
     model = dataclasses.replace(trainer, learner=learner).fit(window, fit.model.rounds)
-    train = int(window.session[0]), int(window.session[-1])
     return dataclasses.replace(
         fit,
         model=model,
         curve=None,
-        train=train,
+        train=(int(window.session[0]), int(window.session[-1])),
         train_rows=len(window.session),
         test=test,
         forecast=model.predict(test.features),
     )
 
 
-def _spaced_window(trainer: Trainer, fit: FoldFit) -> tuple[Panel, float]:
-    """Rows that the fold may be fitted on, thinned by whole dates, and the share kept."""
-    fold = fit.fold
-    before = trainer.strided.between(fold.train_start, fold.test_start)
-    may = train_mask(before.session, before.label_end, fold)
+def _spaced(session: Array, may: Array) -> Array:
+    """Tell which of the rows that may be kept are on evenly spaced dates, of 20,000 rows."""
     rows = int(may.sum())
     if rows <= MOST_ROWS:
-        return before.take(may), 1.0
-    dates = np.unique(before.session[may])
+        return may
+    dates = np.unique(session[may])
     keep = max(1, len(dates) * MOST_ROWS // rows)
     spaced = dates[((np.arange(keep) + 0.5) * len(dates) / keep).astype(np.int64)]
-    window = before.take(may & np.isin(before.session, spaced))
-    return window, len(window.session) / rows
+    return may & np.isin(session, spaced)
 
 
-def _add_probes(panel: Panel, whole: Panel, seed: int, part: int) -> Panel:
-    """Append the columns of chance; those of a ticker and of a date are the same in every part."""
-    rows, count = panel.features.shape
-    by_ticker = np.random.default_rng([seed, 2]).standard_normal(int(whole.ticker.max()) + 1)
-    by_date = np.random.default_rng([seed, 3]).standard_normal(len(whole.sessions))
-    features = np.empty((rows, count + len(PROBES)), dtype=np.float32)
-    features[:, :count] = panel.features
-    features[:, count] = np.random.default_rng([seed, 1, part]).standard_normal(rows)
-    features[:, count + 1] = by_ticker[panel.ticker]
-    features[:, count + 2] = by_date[panel.session]
-    names = tuple(str(place) for place in range(features.shape[1]))
-    return dataclasses.replace(panel, features=features, names=names)
-
-
-def _shares(sample: ShapSample, number: int, probed: FoldFit) -> dict[str, float]:
-    """Share of the mean |SHAP| of each column of chance, on the fold's explained rows."""
+def _shares(sample: ShapSample, fit: FoldFit, probed: FoldFit, chance: Chance) -> Array:
+    """Share of the mean |SHAP| of every column, on the fold's explained rows."""
+    number = fit.fold.number
     rows = sample.rows.filter(sample.rows["fold"] == number).select("date", "ticker")
-    keys = probed.test.keys.select("date", "ticker").with_row_index("place")
-    place = keys.join(rows, on=["date", "ticker"], how="semi")["place"].to_numpy()
-    model, names = probed.model, probed.test.names
-    values, _ = explain_rows(model.booster, probed.test.features[place], names, model.rounds)
+    keys = fit.test.keys.select("date", "ticker").with_row_index("place")
+    place = keys.join(rows, on=["date", "ticker"], how="semi")["place"].sort().to_numpy()
+    told = np.zeros(len(fit.test.session), dtype=bool)
+    told[place] = True
+    panel = chance.append(fit.test.take(told), 3 * number + 2)
+    model = probed.model
+    values, _ = explain_rows(model.booster, panel.features, panel.names, model.rounds)
     size = np.abs(signed_values(values)).mean(axis=0, dtype=np.float64)
     total = size.sum()
-    reached = size[-len(PROBES) :] / total if total > 0 else np.zeros(len(PROBES))
-    return dict(zip(PROBES, reached.tolist(), strict=True))
+    return np.asarray(size / total if total > 0 else np.zeros_like(size))

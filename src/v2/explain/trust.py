@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from src.v2.evaluation.guard import OUTCOMES
 from src.v2.evaluation_records import Evaluation, Stability
 from src.v2.explain.direction import explained
-from src.v2.explain.shap_values import ADDITIVITY_TOLERANCE
+from src.v2.explain.score_checks import check_additivity, check_quantity
 from src.v2.explanation_records import Drift, Importance, NoiseLine, TrustCheck
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.walk_forward import FoldFit
@@ -23,11 +22,11 @@ MUCH_DRIFT = 0.25
 """Population stability index from which a feature has moved much, by convention."""
 
 MUCH_OF_ONE = 0.1
-"""Share of all contributions from which one ticker or date is named."""
+"""Share of all contributions from which that of one ticker or date is much, where it is also
+more than twice an even share."""
 
-_TINY = float(np.finfo(np.float32).tiny)
-
-Floats = npt.NDArray[np.float64]
+PLAUSIBILITY = "plausibility"
+"""Name of the check that sums up the numbers which have limits of their own."""
 
 
 def trust_checks(
@@ -57,12 +56,13 @@ def trust_checks(
     Returns
     -------
     tuple
-        Additivity, coverage, missing cells, drift, plausibility, noise line, concentration,
-        agreement and shipped model. Findings hold names of tickers and features as they came
-        from outside: they are text, never markup.
+        Additivity, what is explained, coverage, missing cells, drift, plausibility, noise line,
+        concentration, agreement and shipped model. Findings hold names of tickers and features
+        as they came from outside: they are text, never markup.
     """
     return (
         check_additivity(sample, walked, plan),
+        check_quantity(sample, plan),
         check_coverage(sample, walked),
         check_missing(sample),
         check_drift(drift),
@@ -74,62 +74,6 @@ def trust_checks(
     )
 
 
-def explained_scores(sample: ShapSample, plan: LabelPlan) -> Floats:
-    """Turn base and contributions of each explained row into the score that ranks it.
-
-    Returns
-    -------
-    ndarray
-        Array (rows,): the sum itself for regression, the chance of the upper of two classes,
-        the expected class of more.
-    """
-    margin = sample.base.astype(np.float64) + sample.values.sum(axis=2, dtype=np.float64)
-    if not plan.classes:
-        return np.asarray(margin[:, 0])
-    if margin.shape[1] == 1:
-        # Written with tanh, the logistic function does not overflow.
-        return np.asarray((1 + np.tanh(margin[:, 0] / 2)) / 2)
-    shares = np.exp(margin - margin.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    return np.asarray(shares @ np.arange(shares.shape[1]))
-
-
-def check_additivity(sample: ShapSample, walked: pl.DataFrame, plan: LabelPlan) -> TrustCheck:
-    """Compare the explained scores with those that were judged.
-
-    Passed where every explained row was judged and no score is off by more than 1e-4 of the
-    largest one.
-    """
-    keys = ["date", "ticker"]
-    rows = sample.rows.select(keys).join(
-        walked.select(*keys, pl.col("score").cast(pl.Float64)),
-        on=keys,
-        how="left",
-        maintain_order="left",
-    )
-    judged = rows["score"].fill_null(np.nan).to_numpy()
-    lost = int(np.isnan(judged).sum())
-    gap = np.abs(explained_scores(sample, plan) - judged)[~np.isnan(judged)]
-    # The maximum hands NaN on, so a contribution that is NaN does not pass.
-    error = float(gap.max()) if len(gap) else math.nan
-    scale = max(float(np.abs(judged[~np.isnan(judged)]).max(initial=0.0)), _TINY)
-    passed = lost == 0 and error <= ADDITIVITY_TOLERANCE * scale
-    finding = f"No explained row was judged, of {lost:,}."
-    if len(gap):
-        finding = (
-            f"On {len(gap):,} explained rows the parts add up to the judged score within "
-            f"{error:.1e}, where the largest score is {scale:.3g}."
-        )
-        finding += f" {lost:,} more were not judged." if lost else ""
-    return TrustCheck(
-        "additivity",
-        "Do the contributions add up to the forecasts that were judged?",
-        finding,
-        passed,
-        {"error": error, "scale": scale, "rows": float(len(judged)), "lost": float(lost)},
-    )
-
-
 def check_coverage(sample: ShapSample, walked: pl.DataFrame) -> TrustCheck:
     """Count the rows and dates explained among those forecast."""
     rows, dates = sample.rows.height, sample.rows["date"].n_unique()
@@ -137,7 +81,7 @@ def check_coverage(sample: ShapSample, walked: pl.DataFrame) -> TrustCheck:
     return TrustCheck(
         "coverage",
         "How much of the walk-forward is explained?",
-        f"{rows:,} of {all_rows:,} forecasts ({_share(rows, all_rows):.1%}) are explained, on "
+        f"Explained: {rows:,} of {all_rows:,} forecasts ({_share(rows, all_rows):.1%}), on "
         f"{dates:,} of {all_dates:,} dates.",
         None,
         {
@@ -167,14 +111,21 @@ def check_missing(sample: ShapSample) -> TrustCheck:
 
 
 def check_drift(drift: Sequence[Drift]) -> TrustCheck:
-    """Count the features that moved much between training and test rows."""
-    much = sum(each.psi > MUCH_DRIFT for each in drift)
+    """Count the features that moved much, beside those that do so inside training rows."""
+    much, within = drifted(drift)
     finding = (
         f"{much} of {len(drift)} features moved much (stability index above {MUCH_DRIFT:g}) "
-        "between training and test rows of a fold"
+        "between training and test rows of a fold; "
+    )
+    finding += (
+        "the training rows are too few to tell how many do so there"
+        if math.isnan(within)
+        else f"inside the training rows, in a block as long as the test's, {within:.0f} do"
     )
     if drift:
-        finding += f"; most moved {drift[0].feature} in fold {drift[0].fold} ({drift[0].psi:.2f})"
+        most = drift[0]
+        finding += f". Most moved {most.feature} in fold {most.fold} ({most.psi:.2f}"
+        finding += f"; inside {most.within:.2f})" if math.isfinite(most.within) else ")"
     return TrustCheck(
         "drift",
         "Are the features where the models learned them?",
@@ -182,22 +133,40 @@ def check_drift(drift: Sequence[Drift]) -> TrustCheck:
         None,
         {
             "much": float(much),
+            "within": within,
             "features": float(len(drift)),
             "largest": drift[0].psi if drift else math.nan,
         },
     )
 
 
+def drifted(drift: Sequence[Drift]) -> tuple[int, float]:
+    """Count the features that moved much, and those that do so inside training rows.
+
+    Returns
+    -------
+    tuple
+        Two counts; the second is NaN where no feature has an index inside training rows.
+    """
+    within = [each.within for each in drift if math.isfinite(each.within)]
+    usual = float(sum(each > MUCH_DRIFT for each in within)) if within else math.nan
+    return sum(each.psi > MUCH_DRIFT for each in drift), usual
+
+
 def check_plausibility(evaluation: Evaluation) -> TrustCheck:
-    """Count the numbers of the evaluation that are too good to be true."""
+    """Count the numbers of the evaluation that may be, or are, too good to be true.
+
+    Passed where all of them are plausible.
+    """
     counts = Counter(check.outcome for check in evaluation.verdict.guard)
     numbers: dict[str, float] = {outcome: float(counts[outcome]) for outcome in OUTCOMES}
     found = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
+    total = counts.total()
     return TrustCheck(
-        "plausibility",
+        PLAUSIBILITY,
         "Is any number too good to be true?",
-        f"Of {counts.total()} numbers with a limit: {found}.",
-        counts["implausible"] == 0,
+        f"Of {total} {'number' if total == 1 else 'numbers'} with a limit: {found}.",
+        counts["plausible"] == total,
         numbers,
     )
 
@@ -205,11 +174,21 @@ def check_plausibility(evaluation: Evaluation) -> TrustCheck:
 def check_noise(noise: NoiseLine, features: int) -> TrustCheck:
     """Count the features that move the forecast no more than made-up ones."""
     below = len(noise.below)
+    where = f"{len(noise.folds)} extra fit{'' if len(noise.folds) == 1 else 's'}"
+    if noise.limit > 0:
+        finding = (
+            f"{below} of {features} features {'is' if below == 1 else 'are'} at or below the noise "
+            f"line, {noise.limit:.2%} of all contributions, which the strongest of {noise.draws} "
+            f"made-up features reached in {where}."
+        )
+    else:
+        finding = (
+            f"No line can be drawn: none of {noise.draws} made-up features was used in {where}."
+        )
     return TrustCheck(
         "noise line",
         "How many features move the forecast no more than noise does?",
-        f"{below} of {features} features are at or below the noise line, {noise.limit:.2%} of "
-        f"all contributions, which a made-up feature reached in fold {noise.fold}.",
+        finding,
         None,
         {"below": float(below), "features": float(features), "limit": noise.limit},
     )
@@ -223,11 +202,14 @@ def check_concentration(sample: ShapSample) -> TrustCheck:
     numbers, parts = {}, []
     for name in ("ticker", "date"):
         sums = rows.group_by(name, maintain_order=True).agg(pl.col("size").sum()).sort("size", name)
-        who, most = sums.row(-1)
+        (who, most), even = sums.row(-1), 1 / sums.height
         numbers[name], numbers[f"{name}s"] = _share(most, total), float(sums.height)
-        much = ", which is much," if numbers[name] > MUCH_OF_ONE else ""
-        parts.append(f"{name} {who} holds {numbers[name]:.1%}{much} among {sums.height:,} {name}s")
-    finding = f"Of the sum of all |contributions| {' and '.join(parts)}."
+        much = numbers[name] > max(MUCH_OF_ONE, 2 * even)
+        parts.append(
+            f"{name.capitalize()} {who} holds {numbers[name]:.1%} of all |contributions|"
+            f"{', which is much' if much else ''}; an even share is {even:.1%}."
+        )
+    finding = " ".join(parts)
     return TrustCheck(
         "concentration",
         "Does one ticker or one date make the story?",
@@ -239,7 +221,7 @@ def check_concentration(sample: ShapSample) -> TrustCheck:
 
 def check_agreement(stability: Stability) -> TrustCheck:
     """Hold the folds' agreement against that of fits on permuted labels."""
-    phi, null = stability.phi, stability.phi_null
+    phi, null, pair = stability.phi, stability.phi_null, stability.phi_pair
     if math.isnan(phi):
         finding = "With these folds and features no agreement can be told."
     else:
@@ -247,13 +229,18 @@ def check_agreement(stability: Stability) -> TrustCheck:
             f"The folds agree on their {stability.top} leading feature groups with Phi "
             f"{phi:.2f} (0 is chance, 1 the same choice)"
         )
-        finding += "." if math.isnan(null) else f"; fits on permuted labels with {null:.2f}."
+        finding += "."
+        if not math.isnan(null) and not math.isnan(pair):
+            finding += (
+                f" One pair of folds agrees with {pair:.2f}, the same pair fitted on permuted "
+                f"labels with {null:.2f}: one pair alone is a rough measure."
+            )
     return TrustCheck(
         "agreement",
         "Do the folds agree more than fits without any signal do?",
         finding,
         None,
-        {"phi": phi, "phi_null": null},
+        {"phi": phi, "phi_null": null, "phi_pair": pair},
     )
 
 

@@ -34,14 +34,13 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Features with a row."""
-PROBE_MARKS = (("D", VERMILION), ("s", GREEN), ("^", PURPLE))
-"""Shape and colour of each probe, one after another."""
+PROBE_MARKS = (("D", VERMILION), ("s", GREEN), ("^", PURPLE), ("v", SKY))
+"""Shape and colour of each kind of chance, one after another."""
 
 
-def noise_size(importance: Importance) -> float:
-    """Give the noise line as a mean |SHAP value|, in units of what is explained."""
-    total = sum(feature.shap.mean for feature in importance.features)
-    return importance.noise.limit * total
+def passes(feature: FeatureImportance) -> bool:
+    """Tell whether a feature is drawn filled: above the noise line, or where there is none."""
+    return feature.better_than_noise is not False
 
 
 @look()
@@ -56,15 +55,8 @@ def top_features(importance: Importance) -> Figure:
     factor, unit = quantity_axis(importance.quantity)
     shown = importance.features[:SHOWN]
     figure, left, right = _two_columns(7.2, [feature.name for feature in shown], 26)
-    filled = np.array([feature.better_than_noise for feature in shown], dtype=bool)
+    filled = np.array([passes(feature) for feature in shown], dtype=bool)
     _draw_sizes(left, shown, filled, factor)
-    line = factor * noise_size(importance)
-    if np.isfinite(line):
-        left.axvline(line, color=VERMILION, lw=1.2, ls=(0, (4, 3)), zorder=4)
-        left.annotate(
-            "noise", (line, -0.6), xytext=(0, 1), textcoords="offset points", ha="center",
-            va="bottom", color=VERMILION, size=8.5, annotation_clip=False,
-        )  # fmt: skip
     left.set_xlabel(f"Mean |SHAP value|,\n{shorten(unit, 42)}")
     _draw_drops(right, shown, filled, importance)
     return figure
@@ -93,7 +85,9 @@ def family_columns(importance: Importance) -> Figure:
 
 @look()
 def probe_ranking(importance: Importance) -> Figure:
-    """Draw all features by falling share of mean |SHAP|, and where the noise probes stand.
+    """Draw all features by falling share in the extra fits, and where columns of chance stand.
+
+    Each kind of chance has its mark at the largest share of its columns, on a bar from the least.
 
     Parameters
     ----------
@@ -102,28 +96,31 @@ def probe_ranking(importance: Importance) -> Figure:
     """
     figure = bare_figure(4.6, 3.1)
     axes = figure.add_subplot()
-    shares = 100 * np.array([feature.share for feature in importance.features])
+    shares = 100 * np.array([feature.probed_share for feature in importance.features])
     shares = np.sort(shares[np.isfinite(shares)])[::-1]
     axes.plot(np.arange(1, len(shares) + 1), shares, color=BLUE, lw=1.2, marker="o", ms=3.5)
-    for place, (name, share) in enumerate(importance.noise.shares.items()):
+    for place, kind in enumerate(importance.noise.kinds):
+        share = kind.high
         if not np.isfinite(share):
             continue
         shape, color = PROBE_MARKS[place % len(PROBE_MARKS)]
         # Where the probe would stand among the features.
         rank = float((shares > 100 * share).sum()) + 0.5
-        axes.axhline(100 * share, color=color, lw=1.0, ls=(0, (4, 3)), zorder=1)
+        axes.vlines(rank, 100 * kind.low, 100 * share, color=color, lw=1.4, zorder=3)
+        if share == importance.noise.limit > 0:
+            axes.axhline(100 * share, color=color, lw=1.0, ls=(0, (4, 3)), zorder=1)
         axes.plot(
             [rank], [100 * share], shape, color=color, ms=7, markeredgecolor=PAPER, zorder=4,
-            label=shorten(name, 20), ls="none",
+            label=shorten(kind.name, 20), ls="none",
         )  # fmt: skip
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(title="Noise probe:", loc="upper right", alignment="left")
+        axes.legend(title="Columns of chance:", loc="upper right", alignment="left")
     axes.set_ylim(0, None)
     percent_ticks(axes.yaxis)
     plain_ticks(axes.xaxis)
     axes.grid(axis="y")
     axes.set_xlabel("Features, most important first")
-    axes.set_ylabel("Share of mean |SHAP|")
+    axes.set_ylabel("Share in the extra fits")
     return figure
 
 
@@ -139,7 +136,7 @@ def null_shares(features: Sequence[FeatureImportance]) -> Figure:
     figure = bare_figure(4.6, 3.6)
     axes = figure.add_subplot()
     table = 100 * np.array([(each.null_share, each.share) for each in features], dtype=np.float64)
-    filled = np.array([each.better_than_noise for each in features], dtype=bool)
+    filled = np.array([passes(each) for each in features], dtype=bool)
     known = np.isfinite(table).all(axis=1)
     end = 1.06 * float(table[known].max(initial=0.0)) or 1.0
     axes.plot([0, end], [0, end], color=QUIET, lw=0.9, ls=(0, (4, 3)), zorder=1)

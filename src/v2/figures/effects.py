@@ -186,7 +186,7 @@ def _finish(axes: Axes, ends: tuple[float, float]) -> None:
         Line2D([], [], color=INK, marker="s", ms=4.5, markerfacecolor="none", ls="none"),
     ]
     axes.legend(
-        handles, ["effect (ALE)", "95%", "median of rows"], loc="lower left",
+        handles, ["effect (ALE)", "95%, each point", "median of rows"], loc="lower left",
         bbox_to_anchor=(-0.02, 1.0), ncols=3, handlelength=1.3, columnspacing=1.2,
         borderaxespad=0.2,
     )  # fmt: skip

@@ -84,7 +84,10 @@ def regime_errors(regimes: Sequence[RegimeSkill]) -> Figure:
         label="root mean square",
     )  # fmt: skip
     bias = [100 * each.bias for each in regimes]
-    axes.plot(places, bias, "D", color=BLUE, ms=6, label="mean")
+    bounds = [(each.bias_low, each.bias_high) for each in regimes]
+    axes.plot(places, bias, "D", color=BLUE, ms=6, label="mean, with 95%")
+    low, high = (100 * np.array([pair[side] for pair in bounds]) for side in (0, 1))
+    axes.vlines(places, low, high, color=BLUE, lw=2)
     zero_line(axes)
     _name_regimes(axes, regimes)
     percent_ticks(axes.yaxis)

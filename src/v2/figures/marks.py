@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ON_LIGHT, ON_DARK = "#111111", "#FFFFFF"
+EQUAL_CONTRAST = 0.1916
+"""Luminance of a fill on which both read equally well."""
 """Texts upon a filled cell, which stays as it is when the page turns dark."""
 
 
@@ -62,7 +64,7 @@ def zero_line(axes: Axes) -> None:
 def text_on(color: Sequence[float] | Array) -> str:
     """Choose the colour of a text upon a fill of red, green and blue from 0 to 1.
 
-    The luminance and the limit, at which both contrasts are equal, are those of WCAG 2.
+    The luminance is that of WCAG 2; at the limit both contrasts are equal.
 
     Examples
     --------
@@ -71,7 +73,7 @@ def text_on(color: Sequence[float] | Array) -> str:
     """
     rgb = np.asarray(color[:3], dtype=np.float64)
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return ON_LIGHT if float(linear @ (0.2126, 0.7152, 0.0722)) > 0.179 else ON_DARK
+    return ON_LIGHT if float(linear @ (0.2126, 0.7152, 0.0722)) > EQUAL_CONTRAST else ON_DARK
 
 
 def percent_ticks(axis: Any, steps: int = 5) -> None:

@@ -99,8 +99,8 @@ def directions(features: Sequence[FeatureImportance]) -> Figure:
     Parameters
     ----------
     features
-        The first 12 are drawn from the top; filled where all folds agree, without a mark where
-        no direction can be told.
+        The first 12 are drawn from the top; filled where all folds use it and agree, without a
+        mark where no direction can be told.
     """
     shown = features[:SHOWN]
     figure = bare_figure(4.6, 0.25 * max(len(shown), 3) + 0.75)
@@ -110,19 +110,22 @@ def directions(features: Sequence[FeatureImportance]) -> Figure:
     agreed = np.array([feature.agreement for feature in shown], dtype=np.float64)
     axes.axvline(0, color=INK, lw=0.9, zorder=1)
     axes.hlines(rows, 0, value, color=SKY, lw=2.2, zorder=2)
-    for members, face in ((agreed >= 1, BLUE), (agreed < 1, PAPER)):
+    used = np.array([feature.folds_used for feature in shown])
+    every = (agreed >= 1) & (used == [len(feature.fold_shares) for feature in shown])
+    for members, face in ((every, BLUE), (~every, PAPER)):
         axes.plot(
             value[members], rows[members], "o", ms=6, color=BLUE, markerfacecolor=face, zorder=3,
         )  # fmt: skip
-    for row, share in zip(rows, agreed, strict=True):
+    for row, share, count in zip(rows, agreed, used, strict=True):
+        text = f"{percent(share)} of {count}" if np.isfinite(share) else "–"
         axes.annotate(
-            percent(share) if np.isfinite(share) else "–", (1.0, row), xytext=(4, 0),
+            text, (1.0, row), xytext=(4, 0),
             xycoords=("axes fraction", "data"), textcoords="offset points", va="center", size=8.5,
             color=INK, annotation_clip=False,
         )  # fmt: skip
     axes.annotate(
-        "folds\nagree", (1.0, 1.0), xytext=(4, 2), xycoords="axes fraction", color=QUIET,
-        textcoords="offset points", va="bottom", size=8.5, annotation_clip=False,
+        "of the folds\nthat use it", (1.0, 1.0), xytext=(4, 2), xycoords="axes fraction",
+        color=QUIET, textcoords="offset points", va="bottom", size=8.5, annotation_clip=False,
     )  # fmt: skip
     axes.set_yticks(rows, [shorten(feature.name, 22) for feature in shown])
     axes.set(xlim=(-1.05, 1.05), ylim=(len(shown) - 0.4, -0.6))

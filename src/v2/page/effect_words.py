@@ -33,8 +33,6 @@ class Path:
         As "mostly rising".
     bent
         Whether `move` alone does not describe it.
-    told
-        Whether the band leaves 0 anywhere.
     """
 
     move: float
@@ -43,7 +41,6 @@ class Path:
     span: float
     shape: str
     bent: bool
-    told: bool
 
 
 def effect_path(effect: Effect) -> Path:
@@ -77,7 +74,6 @@ def effect_path(effect: Effect) -> Path:
         span=float(np.ptp(line)),
         shape=shape,
         bent=bent,
-        told=bool((low > 0).any() or (high < 0).any()),
     )
 
 

@@ -61,6 +61,59 @@ def drop_words(measure: Measure) -> str:
     return "of rank IC" if measure == "rank IC" else f"more {measure}"
 
 
+def bounds_words(interval: Interval, low: str, high: str) -> str:
+    """Name the facts of the bounds, or say that there are none.
+
+    Examples
+    --------
+    >>> bounds_words(Interval(0.1, 0.0, 0.2, 9), "low", "high")
+    '{low} to {high}'
+    """
+    return f"{{{low}}} to {{{high}}}" if math.isfinite(interval.low) else "no interval"
+
+
+def cost_words(drop: Interval, measure: Measure) -> tuple[str, dict[str, Fact]]:
+    """Say what a permutation costs, as far as its interval tells.
+
+    Returns
+    -------
+    words : str
+        Goes on after what is permuted: it costs something, helps, or neither is shown.
+    facts : dict
+        `drop`, `drop_low`, `drop_high` and `lost`; where the forecast is better with the values
+        exchanged, `gain`, `gain_low`, `gain_high` and `gained`.
+    """
+    if drop.high < 0:
+        facts = {
+            "gain": drop_fact(-drop.mean, measure),
+            "gain_low": drop_fact(-drop.high, measure),
+            "gain_high": drop_fact(-drop.low, measure),
+            "gained": Fact(f"more {measure}" if measure == "rank IC" else f"less {measure}"),
+        }
+        return "helps: {gain} {gained} ({gain_low} to {gain_high})", facts
+    facts = {
+        "drop": drop_fact(drop.mean, measure),
+        "drop_low": drop_fact(drop.low, measure),
+        "drop_high": drop_fact(drop.high, measure),
+        "lost": Fact(drop_words(measure)),
+    }
+    if drop.low > 0:
+        return "costs {drop} {lost} ({drop_low} to {drop_high})", facts
+    bounds = bounds_words(drop, "drop_low", "drop_high")
+    return f"is not shown to cost anything ({{drop}} {{lost}}; {bounds})", facts
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """Choose the words that agree with a count.
+
+    Examples
+    --------
+    >>> counted(1, "interval lies", "intervals lie"), counted(0, "lies", "lie")
+    ('interval lies', 'lie')
+    """
+    return one if count == 1 else many
+
+
 def above_zero(intervals: Iterable[Interval]) -> int:
     """Count the intervals that lie above 0 as a whole; bounds that are NaN do not count."""
     return sum(interval.low > 0 for interval in intervals)

@@ -239,9 +239,9 @@ def lone_parts(section: Section) -> frozenset[str]:
 
 
 def fact_class(fact: Fact) -> str:
-    """Name the kind of a fact: numbers and dates do not wrap, sentences are not set off."""
+    """Name the kind of a fact: numbers and dates do not wrap, sentences and counts are not bold."""
     if not isinstance(fact.value, str):
-        return "fact"
+        return "fact counted" if fact.style == "count" else "fact"
     said = len(fact.value) > LONG_WORD and " " in fact.value
     return "fact words said" if said else "fact words"
 

@@ -87,7 +87,7 @@ def make_evaluation(classes: int = 0, word: str = "no evidence") -> Evaluation:
             BaselineScore("momentum 12-1", "a rule", SKILL, 0.001, SKILL, test, 8),
         ),
         portfolio=make_portfolio(),
-        stability=Stability(0.8, 0.5, float("nan"), float("nan"), 0.1, 25, 5),
+        stability=Stability(0.8, 0.5, float("nan"), float("nan"), 0.1, 0.45, 25, 5),
         verdict=Verdict(
             word,  # type: ignore[arg-type]
             ("the 95% interval of the mean rank IC reaches down to -0.0100",),

@@ -32,9 +32,12 @@ from src.v2.explanation_records import (
     FeatureImportance,
     Importance,
     Interactions,
+    NewestRanking,
+    NoiseKind,
     NoiseLine,
     Pair,
     Part,
+    RankedTicker,
     TrustCheck,
 )
 
@@ -42,7 +45,7 @@ DAY = dt.date(2020, 1, 1)
 QUANTITY = {
     "regression": "excess return",
     "binary": "log-odds of up",
-    "rating": "log-odds of Strong Buy over Strong Sell",
+    "rating": "log-odds of higher over lower classes",
 }
 KINDS: tuple[CaseKind, ...] = (
     *("best", "worst", "long", "short", "median", "latest long", "latest short"),
@@ -76,8 +79,10 @@ def make_explanation(
             float(shares.mean()),
             float(rng.uniform(-1, 1)),
             float(rng.uniform(0.5, 1)),
+            folds,
             tuple(by_fold[:, place].tolist()),
-            bool(share > 0.02),
+            float(0.9 * share),
+            bool(0.9 * share > 0.02),
         )
         for place, (name, share) in enumerate(zip(names, shares, strict=True))
     )
@@ -93,8 +98,17 @@ def make_explanation(
         for place, family in enumerate(kinds)
     )
     below = tuple(feature.name for feature in features if not feature.better_than_noise)
-    probes = {"one a row": 0.012, "one a ticker": 0.02, "one a date": 0.008}
-    noise = NoiseLine(folds, probes, dict.fromkeys(probes, 0.0001), 0.02, below)
+    reached = {
+        "one a row": 0.012,
+        "one a ticker": 0.02,
+        "one a date": 0.008,
+        "a slow walk a ticker": 0.015,
+    }
+    chance = tuple(
+        NoiseKind(name, 0.7 * high, 0.4 * high, high, 0.0001) for name, high in reached.items()
+    )
+    chosen = tuple(dict.fromkeys((1, (folds + 1) // 2, folds)))
+    noise = NoiseLine(chosen, 20, chance, 0.02, below)
     quantity = QUANTITY[kind]
     importance = Importance(
         quantity, "rank IC", 0.02, 2000, 700, 10_000, 500, 63, 14, features, groups, noise
@@ -114,7 +128,15 @@ def make_explanation(
             200, 0.3, top, tuple(tuple(row) for row in matrix.tolist()), pairs
         ),
         cases=tuple(_case(rng, each, names, scale) for each in KINDS),
-        drift=tuple(Drift(name, folds, 0.3 / (1 + place)) for place, name in enumerate(names)),
+        newest=NewestRanking(
+            DAY,
+            3,
+            tuple(
+                RankedTicker(rank, f"T{rank}", 0.01 / rank, 0.01 / rank, (f"{names[0]}: +0.10%",))
+                for rank in (1, 2, 3)
+            ),
+        ),
+        drift=tuple(Drift(name, folds, 0.3 / (1 + place), 0.1) for place, name in enumerate(names)),
         checks=(
             TrustCheck("additivity", "Do the parts add up?", "Within 1e-7.", True, {"error": 1e-7}),
             TrustCheck("missing", "How much is missing?", "2% of cells.", None, {"share": 0.02}),
@@ -187,8 +209,10 @@ def _case(rng: np.random.Generator, kind: CaseKind, names: tuple[str, ...], scal
         "T1",
         0 if latest else 2,
         total,
+        total,
         1,
         20,
+        0,
         float("nan") if latest else 0.03,
         0.0,
         total,
@@ -243,6 +267,8 @@ def make_detail(rng: np.random.Generator, classes: tuple[str, ...], days: int = 
                 around(0.01 * place, 0.03),
                 0.05 + 0.02 * place,
                 -0.001 * place,
+                -0.001 * place - 0.004,
+                -0.001 * place + 0.004,
             )
             for place, name in enumerate(names.tolist())
         ),

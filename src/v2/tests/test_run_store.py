@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from pathlib import Path
@@ -79,3 +80,11 @@ def test_a_missing_table_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "predictions.parquet").unlink()
     with pytest.raises(DataError, match="predictions"):
         load_run(tmp_path)
+
+
+def test_a_text_that_utf8_cannot_write_does_not_lose_the_run(tmp_path: Path) -> None:
+    result = make_result()
+    docs = dict.fromkeys(result.features.names, "half a pair: \ud800")
+    hostile = dataclasses.replace(result, features=dataclasses.replace(result.features, docs=docs))
+    save_run(hostile, IDENTITY, tmp_path)
+    assert load_run(tmp_path)[0].features.docs == docs

@@ -38,9 +38,23 @@ GLOSSARY = (
         "What the forecasts lose when a feature is exchanged between tickers: what it is good for.",
     ),
     ("Direction", "Rank correlation of a feature with its SHAP values: + where more means higher."),
+    (
+        "Noise line",
+        "The largest share of |SHAP| that columns of pure chance reach in fits of their own.",
+    ),
+    (
+        "ALE",
+        "Accumulated local effects: how forecasts change as one feature moves among rows alike.",
+    ),
+    ("Kendall's tau", "Agreement of two orders: 1 the same, 0 none, -1 reversed."),
+    ("Phi", "Agreement of the folds on their leading features: 1 the same choice, 0 chance."),
+    ("Log-odds", "Logarithm of the odds: 0 is even, +0.1 about 2.5 points of probability more."),
+    ("R2", "Share of the squared error that the forecast saves, against a simpler forecast."),
+    ("Clark-West", "Test whether a forecast adds to the simpler one that it holds inside."),
     ("PSI", "Population stability index: how far a feature moved between training and test."),
     ("Long-short", "Buy the top of the ranking, sell the bottom, hold for the horizon."),
     ("Sharpe ratio", "Yearly return over its standard deviation, without a risk-free rate."),
+    ("PSR", "Probabilistic Sharpe ratio: the chance that the true one is above 0."),
     (
         "DSR",
         "Deflated Sharpe ratio: the chance that it is more than the best of all trials by luck.",
@@ -65,7 +79,8 @@ def section(result: TrainingResult) -> Section:
         "appendix",
         "Appendix",
         "Where is the rest?",
-        "All features and all metrics, on rows that no fit has seen unless a name says train.",
+        "All features and all metrics, on rows that their own fit had not seen, unless a name says "
+        "train.",
         tuple(tables),
     )
 
@@ -93,20 +108,22 @@ def _features(result: TrainingResult) -> Table:
             Fact(feature.permutation.high, "ic"),
             Fact(feature.direction, "ratio"),
             Fact(feature.agreement, "percent"),
+            Fact(feature.folds_used, "count"),
             Fact(psi.get(feature.name, float("nan")), "chance"),
-            "yes" if feature.better_than_noise else "no",
+            {True: "yes", False: "no", None: "–"}[feature.better_than_noise],
         )
         for feature in importance.features
     ]
     head = (
         *("Feature", "Family", "What it is", "Share of |SHAP|", "on permuted labels"),
         *("Mean |SHAP|", "low", "high", "Permutation drop", "low", "high"),
-        *("Direction", "Folds agree", "PSI", "Above noise"),
+        *("Direction", "Folds agree", "Folds that use it", "PSI", "Above noise"),
     )
     note = (
         f"Mean |SHAP| in {unit} over {importance.rows:,} rows of {importance.dates:,} dates; "
         f"permutation drop in {importance.measure} over {importance.permuted_rows:,} rows; "
-        "low and high are 95% bounds by blocks of dates."
+        "low and high are 95% bounds by blocks of dates. Folds agree: the share of those that use "
+        "the feature. Above noise: in the extra fits with columns of chance."
     )
     return Table("features", "All features", head, tuple(rows), note, folded=True)
 

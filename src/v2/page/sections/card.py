@@ -13,6 +13,7 @@ UNKNOWN = "–"
 MOST_DROPS = 300
 """Rows of the table of what was left out; the summary of the run has them all."""
 UNFOLDED = 8
+TICKERS_A_ROW = 20
 
 LIMITS = (
     (
@@ -36,7 +37,8 @@ LIMITS = (
 
 def section(result: TrainingResult, identity: RunIdentity) -> Section:
     """Give the run's card, its limits, and what was left out and why."""
-    tables = [_fitted(result), _data(result), _made(result, identity), _learner(result), _limits()]
+    tables = [_fitted(result), _data(result), _tickers(result), _made(result, identity)]
+    tables += [_learner(result), _limits()]
     tables += [table for table in (_drops(result), _left_out(result)) if table is not None]
     return Section(
         "card",
@@ -107,8 +109,8 @@ def _data(result: TrainingResult) -> Table:
         ("Tickers used", Fact(len(coverage.tickers), "count")),
         ("Tickers unfit", Fact(len(coverage.skipped), "count")),
         ("Tickers not given", Fact(len(coverage.errors), "count")),
-        ("Market", _setting(settings, "data.market_ticker")),
-        ("Rows whose label a halt stretched", Fact(result.stretched_rows, "count")),
+        ("Market", str(settings.get("data.market_ticker") or "mean of the tickers")),
+        ("Rows that a halt leaves without a label", Fact(result.stretched_rows, "count")),
     ]
     note = " ".join(coverage.notes)
     return Table("card-data", "The data", ("What", "Value"), tuple(rows), note)
@@ -124,15 +126,30 @@ def _made(result: TrainingResult, identity: RunIdentity) -> Table:
         ("Seed", _setting(flatten(result.settings), "seed")),
         *((name, version) for name, version in sorted(identity.versions.items())),
     ]
-    return Table("card-run", "The run", ("What", "Value"), tuple(rows))
+    return Table("card-run", "The run", ("What", "Value"), tuple(rows), folded=True)
 
 
 def _learner(result: TrainingResult) -> Table:
     settings = flatten(result.settings)
     names = sorted(name for name in settings if name.startswith("model."))
     rows: list[tuple[Cell, ...]] = [("rounds of the shipped model", Fact(result.rounds, "count"))]
-    rows += [(name.removeprefix("model."), _setting(settings, name)) for name in names]
-    return Table("card-learner", "The learner", ("Setting", "Value"), tuple(rows))
+    rows += [
+        (name.removeprefix("model."), _setting(settings, name))
+        for name in names
+        if settings[name] is not None
+    ]
+    return Table("card-learner", "The learner", ("Setting", "Value"), tuple(rows), folded=True)
+
+
+def _tickers(result: TrainingResult) -> Table:
+    """List the tickers, a few to a row."""
+    names = result.coverage.tickers
+    rows = tuple(
+        (f"{start + 1} to {min(start + TICKERS_A_ROW, len(names))}", ", ".join(group))
+        for start in range(0, len(names), TICKERS_A_ROW)
+        if (group := names[start : start + TICKERS_A_ROW])
+    )
+    return Table("card-tickers", "The tickers", ("Number", "Tickers"), rows, folded=True)
 
 
 def _limits() -> Table:

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from src.v2.explanation_records import Importance
+from src.v2.explanation_records import Importance, NoiseLine
 from src.v2.figures.drivers import (
     SHOWN,
     family_columns,
@@ -17,6 +17,9 @@ from src.v2.figures.drivers import (
 )
 from src.v2.page.explaining import (
     above_zero,
+    bounds_words,
+    cost_words,
+    counted,
     drop_fact,
     drop_words,
     measured,
@@ -26,21 +29,17 @@ from src.v2.page.explaining import (
 from src.v2.page.panels import Answer, Fact, Panel, Section
 from src.v2.records import TrainingResult
 
-BY_LUCK = 0.025
-"""Share of useless features whose 95% interval lies above 0 all the same."""
-RARE = 0.05
-"""Chance of as many such intervals, below which luck is no longer named as a reason."""
-
 
 def section(result: TrainingResult) -> Section:
     """Say which features move the forecast, which of them help, and what noise reaches."""
     importance = result.explanation.importance
     data = (
-        f"{importance.rows:,} rows of {importance.dates:,} dates that no fit has seen, each "
-        f"explained by the model of its own fold; features are permuted on "
+        f"{importance.rows:,} rows of {importance.dates:,} dates, each explained by the model of "
+        "its own fold, which had not seen it; features are permuted on "
         f"{importance.permuted_rows:,} rows of {importance.permuted_dates:,} dates. Intervals are "
-        f"95%, by blocks of {importance.block_sessions} sessions. What is explained is the "
-        f"{importance.quantity}."
+        f"95%, by blocks of {importance.block_sessions} sessions: none is shorter than a test "
+        "block, for all of which one model stays; below 5 blocks there is none. What is explained "
+        f"is the {importance.quantity}."
     )
     content: list[Panel] = [_top(importance)]
     if importance.families:
@@ -61,12 +60,12 @@ def _top(importance: Importance) -> Panel:
         return Panel(name, question, Answer(words, {"features": Fact(len(features), "count")}))
     first = features[0]
     drops = [feature.permutation for feature in shown]
-    facts = {
-        "above": Fact(sum(feature.better_than_noise for feature in features), "count"),
-        "features": Fact(len(features), "count"),
+    noise, facts = _noise_words(importance)
+    cost, more = cost_words(first.permutation, importance.measure)
+    facts |= more | {
         "shown": Fact(len(shown), "count"),
         "useful": Fact(above_zero(drops), "count"),
-        "luck": Fact(BY_LUCK * measured(drops)),
+        "permuted_rows": Fact(importance.permuted_rows, "count"),
         "measure": Fact(importance.measure),
         "skill": Fact(importance.skill, "ic" if importance.measure == "rank IC" else "loss"),
         "first": Fact(first.name),
@@ -74,21 +73,16 @@ def _top(importance: Importance) -> Panel:
         "low": size_fact(first.shap.low, importance.quantity),
         "high": size_fact(first.shap.high, importance.quantity),
         "unit": Fact(size_unit(importance.quantity)),
-        "drop": drop_fact(first.permutation.mean, importance.measure),
-        "drop_low": drop_fact(first.permutation.low, importance.measure),
-        "drop_high": drop_fact(first.permutation.high, importance.measure),
-        "lost": Fact(drop_words(importance.measure)),
         "compactness": Fact(importance.compactness, "count"),
     }
     template = (
-        "{above} of {features} features move the forecast more than the strongest noise probe. "
-    )
-    template += _help_words(above_zero(drops), measured(drops))
-    template += (
-        "\n{first} comes first: it moves the forecast by {size} {unit} on average ({low} to "
-        "{high}), and permuting it costs {drop} {lost} ({drop_low} to {drop_high}), where the "
-        "{measure} is {skill} before. Half of the rows need {compactness} features or fewer for "
-        "90% of what moves them."
+        f"{noise} {_help_words(above_zero(drops), measured(drops), len(shown))}"
+        "\n{first} comes first: it moves the forecast by {size} {unit} on average "
+        f"({bounds_words(first.shap, 'low', 'high')}), and permuting it {cost}. Before any "
+        "permutation, the mean {measure} of the {permuted_rows} rows that are permuted is {skill}. "
+        "Half of the rows need {compactness} "
+        f"{counted(importance.compactness, 'feature', 'features or fewer')} for 90% of what moves "
+        "them."
     )
     return Panel(
         name,
@@ -96,8 +90,8 @@ def _top(importance: Importance) -> Panel:
         Answer(template, facts),
         partial(top_features, importance),
         "Two columns with a row for each of the leading features. Left: bars of mean |SHAP value| "
-        "with intervals, falling from the top, and a dashed line that noise reaches. Right: what "
-        "the forecast loses when the feature is permuted, with intervals around a line at zero.",
+        "with intervals, falling from the top. Right: what the forecast loses when the feature is "
+        "permuted, with intervals around a line at zero.",
         "Mean |SHAP| says what moves the forecast, not what helps it: noise moves it too. The "
         "permutation drop says what helps; but a feature whose twin remains loses little. Hollow: "
         "at or below the noise line. The intervals allow for the dates, not for another fit.",
@@ -105,42 +99,71 @@ def _top(importance: Importance) -> Panel:
     )
 
 
-def _help_words(useful: int, told: int) -> str:
-    """Say how many features help, beside what luck alone would give."""
-    from scipy import stats
+def _noise_words(importance: Importance) -> tuple[str, dict[str, Fact]]:
+    """Say how many features pass the line that columns of chance draw."""
+    noise, features = importance.noise, importance.features
+    above = sum(feature.better_than_noise is True for feature in features)
+    facts = {
+        "above": Fact(above, "count"),
+        "features": Fact(len(features), "count"),
+        "draws": Fact(noise.draws, "count"),
+        "fits": Fact(len(noise.folds), "count"),
+    }
+    where = f"{{draws}} columns of chance in {_fits(noise)}"
+    if not noise.limit > 0:
+        return f"No noise line can be drawn: no tree splits on any of {where}.", facts
+    moves = counted(above, "moves", "move")
+    words = f"{{above}} of {{features}} features {moves} the forecast more than the strongest of "
+    return f"{words}{where}.", facts
 
+
+def _fits(noise: NoiseLine) -> str:
+    return f"{{fits}} extra {counted(len(noise.folds), 'fit', 'fits')}"
+
+
+def _help_words(useful: int, told: int, shown: int) -> str:
+    """Say how many features are shown to help, beside what luck alone would give."""
     if not told:
         return "Which of them help cannot be told from so few dates."
-    found = (
-        "{useful} of the {shown} largest help" if useful else "None of the {shown} largest helps"
+    if not useful:
+        return (
+            "For none of the {shown} largest is it shown that it helps: no permutation drop has an "
+            "interval above 0."
+        )
+    found = counted(
+        shown,
+        "The 1 shown helps",
+        f"{{useful}} of the {{shown}} largest {counted(useful, 'helps', 'help')}",
     )
-    words = f"{found}: a permutation drop whose interval lies above 0; luck alone gives {{luck}}."
-    if useful and stats.binom.sf(useful - 1, told, BY_LUCK) > RARE:
-        words += " Luck could do as much."
-    return words
+    return (
+        f"{found}: a permutation drop whose interval lies above 0. About 1 of 20 such intervals "
+        "lies there by luck, and features are correlated, so up to 3 prove nothing."
+    )
 
 
 def _families(importance: Importance) -> Panel:
     first = importance.families[0]
+    if not first.shap.mean > 0:
+        words = "None: no family moves a forecast."
+        return Panel("drivers-families", "Which kinds of features lead?", Answer(words))
     drops = [family.permutation for family in importance.families]
-    facts = {
+    useful, told = above_zero(drops), measured(drops)
+    cost, facts = cost_words(first.permutation, importance.measure)
+    facts |= {
         "first": Fact(first.name),
         "members": Fact(first.features, "count"),
         "share": Fact(first.share, "share"),
-        "drop": drop_fact(first.permutation.mean, importance.measure),
-        "drop_low": drop_fact(first.permutation.low, importance.measure),
-        "drop_high": drop_fact(first.permutation.high, importance.measure),
-        "lost": Fact(drop_words(importance.measure)),
-        "useful": Fact(above_zero(drops), "count"),
-        "families": Fact(len(drops), "count"),
+        "useful": Fact(useful, "count"),
+        "families": Fact(told, "count"),
     }
     template = (
         "The family {first} (features: {members}) moves the forecast most, {share} of all, and "
-        "permuting it costs {drop} {lost} ({drop_low} to {drop_high}). "
+        f"permuting it {cost}. "
     )
     template += (
-        "{useful} of {families} families have an interval above 0."
-        if measured(drops)
+        f"{{useful}} of {{families}} {counted(told, 'interval', 'intervals')} of the families' "
+        f"drops {counted(useful, 'lies', 'lie')} above 0."
+        if told
         else "So few dates give no interval."
     )
     return Panel(
@@ -157,39 +180,63 @@ def _families(importance: Importance) -> Panel:
 
 def _noise(importance: Importance) -> Panel:
     noise = importance.noise
-    known = {name: share for name, share in noise.shares.items() if math.isfinite(share)}
     name, question = "drivers-noise", "How far do features without any meaning get?"
-    if not known:
+    if not noise.kinds or not noise.folds:
         return Panel(name, question, Answer("No noise probe could be fitted, so no line is drawn."))
+    below = len(noise.below)
     facts = {
-        "below": Fact(len(noise.below), "count"),
+        "below": Fact(below, "count"),
         "features": Fact(len(importance.features), "count"),
         "limit": Fact(noise.limit, "share"),
-        "probe": Fact(max(known, key=lambda each: known[each])),
+        "draws": Fact(noise.draws, "count"),
+        "fits": Fact(len(noise.folds), "count"),
+        "folds": Fact(", ".join(str(fold) for fold in noise.folds)),
+        "probe": Fact(max(noise.kinds, key=lambda each: each.high).name),
         "lost": Fact(drop_words(importance.measure)),
     }
     template = (
-        "The strongest column of chance ({probe}) reaches {limit} of mean |SHAP|; {below} of "
-        "{features} features stay at or below it."
+        f"No tree splits on any of {{draws}} columns of chance in {_fits(noise)} (of "
+        f"{counted(len(noise.folds), 'fold', 'folds')} {{folds}}), so no line can be drawn."
     )
-    costs = []
-    for place, probe in enumerate(known, 1):
-        facts[f"probe_{place}"] = Fact(probe)
-        facts[f"share_{place}"] = Fact(known[probe], "share")
-        cost = noise.drops.get(probe, float("nan"))
-        facts[f"drop_{place}"] = drop_fact(cost, importance.measure)
-        costs.append(f"{{probe_{place}}} {{share_{place}}} and {{drop_{place}}}")
-    template += " Each probe's share, and what permuting it costs: " + "; ".join(costs) + " {lost}."
+    if noise.limit > 0:
+        template = (
+            f"The strongest of {{draws}} columns of chance in {_fits(noise)} (of "
+            f"{counted(len(noise.folds), 'fold', 'folds')} {{folds}}) is {{probe}} and reaches "
+            f"{{limit}} of mean |SHAP|; {{below}} of {{features}} features "
+            f"{counted(below, 'stays', 'stay')} at or below it in the same fits."
+        )
+        words, more = _kind_words(importance)
+        template, facts = f"{template} {words}", facts | more
     return Panel(
         name,
         question,
         Answer(template, facts),
         partial(probe_ranking, importance) if importance.features else None,
-        "A falling line of the features' shares of mean |SHAP|, and one dashed line with a mark at "
-        "the share of each noise probe.",
-        f"From one extra fit of fold {noise.fold} with columns of chance added: a new number for "
-        "every row, for every ticker, or for every date. One fit and one draw: the line is rough.",
+        "A falling line of the features' shares of mean |SHAP| in the extra fits, and for each "
+        "kind of chance a mark at the largest of its columns' shares, on a bar from the smallest.",
+        "The extra fits hold the features and the columns of chance together, so the shares are of "
+        "one sum; a share is the mean over the fits. Chance is a new number for every row, for "
+        "every ticker, for every date, or a slow walk of each ticker. On other draws the line "
+        "lies elsewhere: the bars say how far.",
     )
+
+
+def _kind_words(importance: Importance) -> tuple[str, dict[str, Fact]]:
+    """List the kinds of chance with their range and what permuting one costs."""
+    facts: dict[str, Fact] = {}
+    parts = []
+    for place, kind in enumerate(importance.noise.kinds, 1):
+        facts[f"probe_{place}"] = Fact(kind.name)
+        facts[f"low_{place}"] = Fact(kind.low, "share")
+        facts[f"high_{place}"] = Fact(kind.high, "share")
+        facts[f"share_{place}"] = Fact(kind.mean, "share")
+        facts[f"drop_{place}"] = drop_fact(kind.drop, importance.measure)
+        parts.append(
+            f"{{probe_{place}}} {{share_{place}}} ({{low_{place}}} to {{high_{place}}}) and "
+            f"{{drop_{place}}}"
+        )
+    words = "By kind, the mean share of its columns, their range, and what permuting one costs: "
+    return f"{words}{'; '.join(parts)} {{lost}}.", facts
 
 
 def _null(importance: Importance) -> Panel:
@@ -206,14 +253,16 @@ def _null(importance: Importance) -> Panel:
         return Panel(name, question, Answer(words))
     varied = len(known) > 2 and bool((np.ptp(known, axis=0) > 0).all())
     rho = float(stats.spearmanr(*known.T).statistic) if varied else float("nan")
+    as_large = int((known[:, 0] >= known[:, 1]).sum())
     facts = {
-        "as_large": Fact(int((known[:, 0] >= known[:, 1]).sum()), "count"),
+        "as_large": Fact(as_large, "count"),
         "features": Fact(len(known), "count"),
         "correlation": Fact(rho, "ratio"),
     }
     template = (
-        "{as_large} of {features} features hold at least as large a share in fits on permuted "
-        "labels, where there is nothing to learn."
+        f"{{as_large}} of {{features}} features {counted(as_large, 'holds', 'hold')} at least as "
+        "large a share in fits on permuted labels, where there is nothing to learn; shares add up "
+        "to 1, so about half would in any case."
     )
     if math.isfinite(rho):
         template += (
@@ -227,6 +276,7 @@ def _null(importance: Importance) -> Panel:
         partial(null_shares, features),
         "A point for each feature: its share of mean |SHAP| upwards, its share in fits on permuted "
         "labels to the right, and a dashed line where both are equal.",
-        "Points on or below the line are used no more than without any signal. Hollow: at or below "
-        "the noise line.",
+        "Shares are compared, not sizes: what one feature gains another loses, so a point below "
+        "the line says that others matter more with real labels. Hollow: at or below the noise "
+        "line.",
     )

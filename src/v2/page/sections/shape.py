@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from src.v2.explain.direction import explained
+from src.v2.explain.direction import explained, uncalibrated
 from src.v2.explanation_records import Effect, FeatureImportance
 from src.v2.figures.beeswarm import OUTERMOST, SHOWN, beeswarm, shown_range
 from src.v2.figures.effects import FEW, MOST_POINTS, dependence
@@ -16,12 +16,14 @@ from src.v2.figures.style import shorten
 from src.v2.page.effect_words import Path, effect_path
 from src.v2.page.explaining import move_fact, size_fact, size_unit
 from src.v2.page.panels import Answer, Cell, Fact, Panel, Section, Table
+from src.v2.page.skill.words import plural
 from src.v2.records import ShapSample, TrainingResult
 
+QUESTION = "In what direction, with what shape, and together with what?"
 EFFECT_NOTE = (
-    "Line and band: accumulated local effect around its mean, from the middle of the lowest "
-    "tenth of rows to that of the highest; the interval of the move is the widest that the "
-    "band's 95% bounds allow."
+    "Line and band: accumulated local effect around its mean, with bounds of 95% at each point, "
+    "so that some point leaves 0 by luck. The move is from the middle of the lowest tenth of rows "
+    "to that of the highest, and its interval the widest that both ends' bounds allow."
 )
 CLEAR = 0.3
 """|Rank correlation| from which a feature has a direction."""
@@ -31,7 +33,10 @@ def section(result: TrainingResult) -> Section:
     """Show how the leading features act, one by one and in pairs."""
     explanation = result.explanation
     quantity = explanation.importance.quantity
+    if not any(each.shap.mean > 0 for each in explanation.importance.features):
+        return _nothing()
     content: list[Panel | Table] = [_swarm(result)]
+    rows = result.shap.rows.height
     known = set(result.shap.feature_names)
     shown = [effect for effect in explanation.effects if effect.feature in known]
     content += [_effect(place, each, result) for place, each in enumerate(shown, 1)]
@@ -42,12 +47,18 @@ def section(result: TrainingResult) -> Section:
     if explanation.interactions.pairs:
         content.append(_pairs(result))
     data = (
-        f"{result.shap.rows.height:,} rows that no fit has seen, each explained by the model of "
-        f"its own fold; pairs of features on {explanation.interactions.rows:,} of them. "
-        f"Contributions are to the {quantity}."
+        f"{rows:,} {plural(rows, 'row')}, each explained by the model of its own fold, which had "
+        f"not seen it; pairs of features on {explanation.interactions.rows:,} of them. "
+        f"Contributions are to the {quantity}{uncalibrated(quantity)}."
     )
-    question = "In what direction, with what shape, and together with what?"
-    return Section("shape", "How it works", question, data, tuple(content))
+    return Section("shape", "How it works", QUESTION, data, tuple(content))
+
+
+def _nothing() -> Section:
+    """Say that the models use no feature at all."""
+    words = "In none: the models use no feature, so that every forecast of a fold is the same."
+    panel = Panel("shape-swarm", "In what direction does each feature push?", Answer(words))
+    return Section("shape", "How it works", QUESTION, "All rows explained.", (panel,))
 
 
 def _swarm(result: TrainingResult) -> Panel:
@@ -83,6 +94,8 @@ def _swarm_words(shown: list[FeatureImportance]) -> tuple[str, dict[str, Fact]]:
         "first": Fact(first.name),
         "direction": Fact(first.direction, "ratio"),
         "agreement": Fact(first.agreement, "percent"),
+        "used": Fact(first.folds_used, "count"),
+        "folds": Fact(len(first.fold_shares), "count"),
     }
     if not math.isfinite(first.direction):
         template = "{first} moves the forecast most, in no direction that can be told. "
@@ -96,7 +109,7 @@ def _swarm_words(shown: list[FeatureImportance]) -> tuple[str, dict[str, Fact]]:
         template = (
             f"High values of {{first}}, which moves the forecast most, push it {way} (rank "
             "correlation of its values with its SHAP values {direction}; the sign holds in "
-            "{agreement} of the folds). "
+            "{agreement} of the folds that use it; used in {used} of {folds}). "
         )
     template += (
         "Of the {shown} shown, {up} push up as they rise, {down} push down, and {neither} do "
@@ -135,7 +148,7 @@ def _effect(place: int, effect: Effect, result: TrainingResult) -> Panel:
     template = (
         "From the lowest to the highest tenth of {feature} the forecast {quantity} moves by {move}"
     )
-    template += _certain(path) + f"; the effect is {path.shape}"
+    template += _certain(path) + f"; the line is {path.shape}"
     template += ", with {span} between its lowest and its highest point." if path.bent else "."
     if effect.partner:
         facts["partner"] = Fact(effect.partner)
@@ -165,8 +178,6 @@ def _certain(path: Path) -> str:
     """Say how sure the move is."""
     if not math.isfinite(path.low):
         return " (too few dates for an interval)"
-    if not path.told:
-        return " ({low} to {high}; 0 is inside the band all along, so it may be no effect)"
     if path.low <= 0 <= path.high:
         return " ({low} to {high}, so the ends may be level)"
     return " ({low} to {high})"
@@ -190,19 +201,21 @@ def _matrix(result: TrainingResult) -> Panel:
         words = "None in these rows: each feature adds its part whatever the others are."
         return Panel(name, question, Answer(words))
     first = found.pairs[0]
+    alone = max(range(len(found.names)), key=lambda place: found.matrix[place][place])
     facts = {
-        "share": Fact(found.share, "share"),
         "first": Fact(first.first),
         "second": Fact(first.second),
         "strength": size_fact(first.strength, quantity),
         "unit": Fact(size_unit(quantity)),
-        "pair_share": Fact(first.share, "share"),
+        "alone": Fact(found.names[alone]),
+        "own": size_fact(found.matrix[alone][alone], quantity),
         "rows": Fact(found.rows, "count"),
+        "noun": Fact(plural(found.rows, "row")),
     }
     template = (
-        "{share} of what the model does are interactions, the rest is features on their own. The "
-        "pair that leads, {first} with {second}, moves the forecast by {strength} {unit} on "
-        "average and holds {pair_share} of all interactions, over {rows} rows."
+        "The pair that leads, {first} with {second}, moves the forecast by {strength} {unit} on "
+        "average over {rows} {noun}. What {alone} does on its own, the most of any feature, is "
+        "{own}. Trees also find pairs in noise, so a pair is no proof that the market has it."
     )
     return Panel(
         name,
@@ -211,14 +224,13 @@ def _matrix(result: TrainingResult) -> Panel:
         partial(interaction_matrix, found, quantity) if len(found.names) > 1 else None,
         "A triangle of cells, one for each two of the leading features, the lighter the stronger "
         "they act together.",
-        "Mean |SHAP interaction value|, both halves, without interval. Main effects are left out. "
-        "Trees also find pairs in noise.",
+        "Mean |SHAP interaction value|, both halves, without interval. Main effects are left out.",
         wide=True,
     )
 
 
 def _pairs(result: TrainingResult) -> Table:
-    quantity = result.explanation.importance.quantity
+    found, quantity = result.explanation.interactions, result.explanation.importance.quantity
     rows: list[tuple[Cell, ...]] = [
         (
             Fact(place, "count"),
@@ -227,8 +239,13 @@ def _pairs(result: TrainingResult) -> Table:
             size_fact(pair.strength, quantity),
             Fact(pair.share, "share"),
         )
-        for place, pair in enumerate(result.explanation.interactions.pairs, 1)
+        for place, pair in enumerate(found.pairs, 1)
     ]
     head = ("Place", "Feature", "With", "Mean |interaction|", "Share of all pairs")
-    note = f"Mean |interaction| in {size_unit(quantity)}."
+    note = (
+        f"Mean |interaction| in {size_unit(quantity)}. All pairs hold {found.share:.0%} of the sum "
+        "of mean |main effects| and |interactions|. That is no measure of how much features act "
+        "together: it adds up the sizes of thousands of small pairs that cancel in a forecast, "
+        "and is as large where only single features matter, or nothing does."
+    )
     return Table("shape-pairs", "The strongest pairs", head, tuple(rows), note)

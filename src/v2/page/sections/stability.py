@@ -7,14 +7,18 @@ from functools import partial
 
 import numpy as np
 
-from src.v2.explanation_records import Agreement, Cohort, CohortKind, FeatureImportance
+from src.v2.evaluation_records import Stability
+from src.v2.explanation_records import Agreement, CohortKind, FeatureImportance
 from src.v2.figures.stability import SHOWN, cohort_shares, directions, fold_shares, fold_taus
-from src.v2.page.explaining import above_zero, measured
+from src.v2.page.cohort_words import shift_words, skill_words
+from src.v2.page.explaining import above_zero, counted, measured
 from src.v2.page.panels import Answer, Fact, Panel, Section
 from src.v2.records import TrainingResult
 
 LEADING = 10
 """Features that count as leading in a fold."""
+HARDLY_ANY = 0.001
+"""Expected number of features below which none is expected."""
 
 COHORTS: dict[CohortKind, tuple[str, str, str]] = {
     "year": (
@@ -67,6 +71,8 @@ def _folds(features: tuple[FeatureImportance, ...], agreement: Agreement) -> Pan
     facts = {"leading": Fact(leading, "count"), "folds": Fact(len(agreement.folds), "count")}
     if len(agreement.folds) == 1:
         template = "There is one fold alone, so nothing can be compared."
+    elif not np.nansum(shares) > 0:
+        template = "The folds use no feature, so nothing can be compared."
     else:
         always = _always_leading(shares, leading)
         facts |= _widest(features[:SHOWN], agreement)
@@ -74,9 +80,10 @@ def _folds(features: tuple[FeatureImportance, ...], agreement: Agreement) -> Pan
         chance = leading * (leading / len(features)) ** (len(agreement.folds) - 1)
         facts["chance"] = Fact(chance, "chance")
         template = (
-            "{always} features are among the {leading} largest of all {folds} folds; of folds that "
-            "have nothing in common, {chance} would be."
+            f"{{always}} {counted(always, 'feature is', 'features are')} among the {{leading}} "
+            "largest of all {folds} folds; of folds that have nothing in common, "
         )
+        template += "{chance} would be." if chance >= HARDLY_ANY else "hardly any would be."
         if "widest" in facts:
             template += (
                 " Of those shown, {widest} varies most: from {least} of mean |SHAP| in fold "
@@ -124,19 +131,22 @@ def _taus(result: TrainingResult) -> Panel:
         "mean": Fact(agreement.mean_kendall, "ratio"),
         "phi": Fact(found.phi, "ratio"),
         "phi_null": Fact(found.phi_null, "ratio"),
+        "phi_pair": Fact(found.phi_pair, "ratio"),
         "top": Fact(found.top, "count"),
         "groups": Fact(found.groups, "count"),
     }
     told = math.isfinite(agreement.mean_kendall)
     template = "One fold alone has no other to agree with."
     if told:
-        facts["pairs"] = Fact(_pairs(agreement), "count")
+        pairs = _pairs(agreement)
+        facts["pairs"] = Fact(pairs, "count")
         template = "Kendall's tau between two folds' rankings of all features is {mean} on average"
-        template += " ({pairs} pairs; 1 is the same order, 0 is none in common)."
+        template += f" ({{pairs}} {counted(pairs, 'pair', 'pairs')}; 1 is the same order, 0 is none"
+        template += " in common)."
     elif len(agreement.folds) > 1:
         template = "No two folds rank the features, so their orders cannot be compared."
     if math.isfinite(found.phi):
-        template += " " + _phi_words(found.phi, found.phi_null)
+        template += " " + _phi_words(found)
     return Panel(
         "stability-tau",
         "How far do the folds agree on the order of features?",
@@ -149,14 +159,17 @@ def _taus(result: TrainingResult) -> Panel:
     )  # fmt: skip
 
 
-def _phi_words(phi: float, null: float) -> str:
-    words = "Phi of the top {top} of {groups} groups of features is {phi}"
-    if not math.isfinite(null):
-        return words + "; fits on permuted labels, which it should be beside, were not made."
-    words += ", and {phi_null} in fits on permuted labels, which have nothing to find"
-    if phi <= null:
-        return words + ": the choice is no steadier than on noise."
-    return words + "."
+def _phi_words(found: Stability) -> str:
+    words = "Phi of the top {top} of {groups} groups of features is {phi} over all folds"
+    if not (math.isfinite(found.phi_null) and math.isfinite(found.phi_pair)):
+        return words + "; there is no pair of folds fitted on permuted labels to hold it against."
+    words += (
+        ". On one pair of folds it is {phi_pair}, and {phi_null} where the same pair is fitted on "
+        "permuted labels, which have nothing to find"
+    )
+    if found.phi_pair <= found.phi_null:
+        words += ": there the choice is no steadier than on noise"
+    return words + ". One pair alone is a rough measure."
 
 
 def _pairs(agreement: Agreement) -> int:
@@ -170,30 +183,53 @@ def _directions(features: tuple[FeatureImportance, ...], agreement: Agreement) -
     told = [each for each in shown if math.isfinite(each.agreement)]
     if not told:
         return Panel(name, question, Answer("No feature has a direction that can be told."))
-    weakest = min(told, key=lambda each: each.agreement)
-    facts = {
-        "steady": Fact(sum(each.agreement >= 1 for each in told), "count"),
-        "told": Fact(len(told), "count"),
-        "folds": Fact(len(agreement.folds), "count"),
-        "weakest": Fact(weakest.name),
-        "agreement": Fact(weakest.agreement, "percent"),
-    }
-    if len(agreement.folds) == 1:
+    folds = len(agreement.folds)
+    template, facts = _steady_words(told, folds)
+    if folds == 1:
         template = "There is one fold alone, so no direction can be confirmed by another."
-    else:
-        template = "{steady} of the {told} leading features push the same way in all {folds} folds."
-        if weakest.agreement < 1:
-            template += " The least steady is {weakest}, whose sign holds in {agreement} of them."
     return Panel(
         name,
         question,
         Answer(template, facts),
         partial(directions, features),
         "A row for each of the leading features: a mark at the rank correlation of its values with "
-        "its SHAP values, left of zero where high values push down, and the share of folds that "
-        "have the same sign.",
-        "Filled marks: all folds agree. Of an effect that is bent, the sign says little.",
+        "its SHAP values, left of zero where high values push down, and the share of the folds "
+        "that use it that have the same sign, with their number.",
+        "Filled marks: all folds use it and agree. Of an effect that is bent, the sign says "
+        "little.",
     )
+
+
+def _steady_words(told: list[FeatureImportance], folds: int) -> tuple[str, dict[str, Fact]]:
+    """Count the features whose sign holds; a fold that does not use one cannot confirm it."""
+    same = [each for each in told if each.agreement >= 1]
+    steady = sum(each.folds_used == folds for each in same)
+    partly = len(same) - steady
+    weakest = min(told, key=lambda each: each.agreement)
+    facts = {
+        "steady": Fact(steady, "count"),
+        "partly": Fact(partly, "count"),
+        "told": Fact(len(told), "count"),
+        "folds": Fact(folds, "count"),
+        "weakest": Fact(weakest.name),
+        "agreement": Fact(weakest.agreement, "percent"),
+        "used": Fact(weakest.folds_used, "count"),
+    }
+    template = (
+        f"{{steady}} of the {{told}} leading features {counted(steady, 'pushes', 'push')} the same "
+        "way in all {folds} folds."
+    )
+    if partly:
+        template += (
+            f" {{partly}} {counted(partly, 'does', 'do')} so in all of the folds that use "
+            f"{counted(partly, 'it', 'them')}, which not all folds do."
+        )
+    if weakest.agreement < 1:
+        template += (
+            " The least steady is {weakest}, whose sign holds in {agreement} of the folds that use "
+            "it (used in {used} of {folds})."
+        )
+    return template, facts
 
 
 def _cohorts(kind: CohortKind, agreement: Agreement) -> Panel:
@@ -213,9 +249,9 @@ def _cohorts(kind: CohortKind, agreement: Agreement) -> Panel:
         facts["only"] = Fact(cohorts[0].name)
         template = f"There is one of the {plural} alone, {{only}}, so nothing can be compared. "
     else:
-        template, more = _shift_words(cohorts, agreement.top)
+        template, more = shift_words(cohorts, agreement.top)
         facts |= more
-    words, more = _skill_words(cohorts)
+    words, more = skill_words(cohorts)
     return Panel(
         name,
         question,
@@ -234,50 +270,3 @@ def _kind_note(kind: CohortKind) -> str:
     if kind == "volatility":
         return " States are thirds of the dates by past volatility, named after the fact."
     return ""
-
-
-def _shift_words(cohorts: tuple[Cohort, ...], top: tuple[str, ...]) -> tuple[str, dict[str, Fact]]:
-    """Say which feature's share differs most between cohorts."""
-    shares = np.array([each.shares for each in cohorts], dtype=np.float64)
-    known = np.isfinite(shares).all(axis=1)
-    if known.sum() < 2:
-        return "", {}
-    column = int(np.argmax(np.ptp(shares[known], axis=0)))
-    rows = np.flatnonzero(known)
-    least = rows[shares[rows, column].argmin()]
-    most = rows[shares[rows, column].argmax()]
-    return (
-        "{feature} differs most: it holds {least} of mean |SHAP| in {where_least} and {most} in "
-        "{where_most}. ",
-        {
-            "feature": Fact(top[column]),
-            "least": Fact(float(shares[least, column]), "share"),
-            "most": Fact(float(shares[most, column]), "share"),
-            "where_least": Fact(cohorts[least].name),
-            "where_most": Fact(cohorts[most].name),
-        },
-    )
-
-
-def _skill_words(cohorts: tuple[Cohort, ...]) -> tuple[str, dict[str, Fact]]:
-    """Say where the rank IC is lowest and highest, and how many intervals lie above 0."""
-    told = [each for each in cohorts if math.isfinite(each.rank_ic.mean)]
-    if not told:
-        return "A rank IC cannot be told from so few tickers a date.", {}
-    worst, best = (choose(told, key=lambda each: each.rank_ic.mean) for choose in (min, max))
-    facts = {}
-    for name, each in (("worst", worst), ("best", best)):
-        facts[name] = Fact(each.name)
-        facts[f"{name}_ic"] = Fact(each.rank_ic.mean, "ic")
-        facts[f"{name}_low"] = Fact(each.rank_ic.low, "ic")
-        facts[f"{name}_high"] = Fact(each.rank_ic.high, "ic")
-    if len(told) == 1:
-        words = "The rank IC in {best} is {best_ic} ({best_low} to {best_high})."
-    else:
-        words = (
-            "The rank IC is lowest in {worst}, {worst_ic} ({worst_low} to {worst_high}), and "
-            "highest in {best}, {best_ic} ({best_low} to {best_high})."
-        )
-    if measured(each.rank_ic for each in cohorts):
-        words += " {useful} of {measured} intervals lie above 0."
-    return words, facts

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+from src.v2.explain.trust import MUCH_DRIFT, PLAUSIBILITY, drifted
 from src.v2.page.panels import Answer, Fact, Panel, Section, Table
 from src.v2.page.sections.verdict import passed_checks
 from src.v2.records import TrainingResult
 
-LITTLE, MUCH = 0.1, 0.25
+LITTLE, MUCH = 0.1, MUCH_DRIFT
 """Limits of the population stability index in common use."""
 MOST_DRIFT = 10
 
@@ -30,12 +33,17 @@ def _summary(result: TrainingResult) -> Panel:
     if failed:
         facts["failed"] = Fact(", ".join(failed))
         template += " Not passed: {failed}."
-    drifted = sum(drift.psi > MUCH for drift in result.explanation.drift)
+    much, within = drifted(result.explanation.drift)
     facts |= {
-        "drifted": Fact(drifted, "count"),
+        "drifted": Fact(much, "count"),
+        "within": Fact(within, "count"),
         "features": Fact(len(result.explanation.drift), "count"),
     }
-    template += " {drifted} of {features} features moved much between training and test."
+    template += " {drifted} of {features} features moved much between training and test"
+    if math.isnan(within):
+        template += "; the training rows are too few to tell what is usual."
+    else:
+        template += ", {within} as much inside the training rows."
     return Panel("trust-summary", "How many checks passed?", Answer(template, facts))
 
 
@@ -46,7 +54,8 @@ def _checks(result: TrainingResult) -> Table:
         for check in result.explanation.checks
     )
     head = ("Check", "Outcome", "Question", "Finding")
-    return Table("trust-checks", "Checks of the explanation", head, rows)
+    note = f"{PLAUSIBILITY.capitalize()} is counted by its numbers, which the next table lists."
+    return Table("trust-checks", "Checks of the explanation", head, rows, note)
 
 
 def _guard(result: TrainingResult) -> Table:
@@ -75,14 +84,22 @@ def _guard(result: TrainingResult) -> Table:
 
 def _drift(result: TrainingResult) -> Table:
     rows = tuple(
-        (drift.feature, Fact(drift.psi, "chance"), _moved(drift.psi), Fact(drift.fold, "count"))
+        (
+            drift.feature,
+            Fact(drift.psi, "chance"),
+            _moved(drift.psi),
+            Fact(drift.fold, "count"),
+            Fact(drift.within, "chance"),
+        )
         for drift in result.explanation.drift[:MOST_DRIFT]
     )
     note = (
         "Population stability index over ten bins of equal training mass, missing values apart; "
-        "the largest over folds. Below 0.1 little, above 0.25 much."
+        "the largest over folds. Below 0.1 little, above 0.25 much. Inside training: of a block as "
+        "long as the test against the other training rows. Features that persist move as much "
+        "without any drift."
     )
-    head = ("Feature", "PSI", "Moved", "Fold")
+    head = ("Feature", "PSI", "Moved", "Fold", "Inside training")
     return Table("drift", "Which features moved most between training and test?", head, rows, note)
 
 

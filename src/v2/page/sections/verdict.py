@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from src.v2.evaluation.baselines import PERMUTED
 from src.v2.evaluation_records import BaselineScore, Interval, RankingSkill
+from src.v2.explain.trust import PLAUSIBILITY
 from src.v2.page.panels import Answer, Fact, Panel, Section
 from src.v2.page.skill.words import chance
 from src.v2.records import TrainingResult
@@ -35,7 +36,7 @@ def section(result: TrainingResult) -> Section:
         "Verdict",
         "Is there any skill here, beyond noise and a simple rule?",
         f"The verdict and these numbers come from the walk-forward, {first} to {last}: rows that "
-        "no fit has seen.",
+        "their own fit had not seen.",
         (_word(result), *_tiles(result), _because(result), _conclusion(result)),
     )
 
@@ -44,12 +45,12 @@ def passed_checks(result: TrainingResult) -> tuple[int, int, tuple[str, ...]]:
     """Count the checks passed and made, and name those that failed.
 
     Counted are the checks of the explanation that can fail, and every number that is held
-    against what is believable.
+    against what is believable; the check that sums those up does not count again.
     """
     made = [
         (check.name, check.passed)
         for check in result.explanation.checks
-        if check.passed is not None
+        if check.passed is not None and check.name != PLAUSIBILITY
     ]
     made += [
         (check.quantity, check.outcome == "plausible") for check in result.evaluation.verdict.guard
@@ -117,7 +118,7 @@ def _meaning(result: TrainingResult, facts: dict[str, Fact]) -> Iterator[str]:
         yield "Until that is ruled out, nothing below says anything about the market."
         return
     if word == "evidence":
-        yield "On dates that no fit had seen the forecasts did better than luck."
+        yield "On dates that their own fits had not seen the forecasts did better than luck."
         yield from _money(result, facts)
         return
     yield "These results cannot be told from luck. There is nothing here to trade on."
@@ -222,18 +223,18 @@ def _interval_tile(name: str, label: str, found: Interval, style: str) -> Panel:
 
 
 def _rule_tile(result: TrainingResult) -> Panel:
-    label, rule = "Best simple rule's rank IC", best_rule(result)
+    label, rule = "Less the best simple rule", best_rule(result)
     if rule is None:
         return _tile("rule", label, "–\nno simple rule ranks these tickers")
     return _tile(
         "rule",
         label,
-        "{ic}\n{rule}; model less rule {centre} ({low} to {high})",
+        "{centre}\n95% interval {low} to {high}; {rule} alone reaches {ic}",
         ic=Fact(rule.rank_ic.mean, "ic"),
         rule=Fact(rule.name),
-        centre=Fact(rule.margin.mean, "short"),
-        low=Fact(rule.margin.low, "short"),
-        high=Fact(rule.margin.high, "short"),
+        centre=Fact(rule.margin.mean, "ic"),
+        low=Fact(rule.margin.low, "ic"),
+        high=Fact(rule.margin.high, "ic"),
     )
 
 
@@ -283,7 +284,7 @@ def _checks(result: TrainingResult) -> Panel:
     return _tile(
         "checks",
         "Checks passed",
-        "{passed} of {made}\nnone failed; they stand under Trust",
+        "{passed} of {made}\nall passed; they stand under Trust",
         **facts,
     )
 

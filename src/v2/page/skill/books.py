@@ -111,7 +111,7 @@ def _books(result: TrainingResult, portfolio: Portfolio) -> Table:
             *("A year", "Volatility", "Deepest fall", "Turnover a session"),
         ),
         tuple(rows),
-        f"{above} of {len(shown)} intervals of the Sharpe ratio lie above 0. Net of "
+        f"Intervals of the Sharpe ratio above 0: {above} of {len(shown)}. Net of "
         f"{portfolio.cost_bps:g} bps a side. PSR: chance of a true Sharpe ratio above 0. DSR: "
         f"above what luck gives the best of {trials} {plural(trials, 'trial')}. Both take "
         "daily returns as independent.",

@@ -78,18 +78,23 @@ def _ends(skill: ClassSkill, name: str) -> Answer:
 
 def _confusion(skill: ClassSkill, classes: tuple[str, ...]) -> Panel:
     counts = np.array(skill.confusion)
-    total = int(counts.sum())
+    total, actual = int(counts.sum()), counts.sum(axis=1)
     answer = say(
         "{right} of {rows} forecasts name the class that came; naming the most frequent one each "
         "time would be right in {common}.",
         right=Fact(float(np.trace(counts)) / total, "share"),
         rows=Fact(total, "count"),
-        common=Fact(int(counts.sum(axis=1).max()) / total, "share"),
+        common=Fact(int(actual.max()) / total, "share"),
     )
     if len(counts) > 2:
         codes = np.arange(len(counts))
-        near = int(counts[np.abs(codes[:, None] - codes) <= 1].sum()) / total
-        near_answer = say("{near} are at most one class off.", near=Fact(near, "share"))
+        close = np.abs(codes[:, None] - codes) <= 1
+        near_answer = say(
+            "{near} are at most one class off; naming {middle} each time would be in {base}.",
+            near=Fact(int(counts[close].sum()) / total, "share"),
+            middle=Fact(printable(classes[int((actual @ close).argmax())])),
+            base=Fact(int((actual @ close).max()) / total, "share"),
+        )
         answer = together(answer, near_answer)
     return Panel(
         "errors-confusion",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 from src.v2.console import printable
 from src.v2.detail_records import ForecastBin, RegimeSkill, WorstRow
 from src.v2.evaluation.error_detail import WORST_A_MONTH
+from src.v2.evaluation_records import Interval
 from src.v2.figures.errors import forecast_bins, regime_errors, regime_skill
 from src.v2.page.panels import Answer, Cell, Fact, Panel, Table
 from src.v2.page.skill.words import against, bounded, overlap_note, plural, say, spoken, together
@@ -51,10 +52,11 @@ def _bins_answer(bins: list[ForecastBin]) -> Answer:
     return together(
         ends,
         say(
-            "{inside} of {intervals} intervals hold their forecast{enough}.",
+            "Intervals that hold their forecast: {inside} of {intervals}{enough}. By luck alone "
+            "about one in 20 does not.",
             inside=Fact(inside, "count"),
             intervals=Fact(len(sure), "count"),
-            enough=Fact("" if inside < len(sure) else ": no error of size can be told from luck"),
+            enough=Fact("" if inside < len(sure) else ", so no error can be told from luck"),
         ),
     )
 
@@ -113,21 +115,32 @@ def _regime_answer(regimes: tuple[RegimeSkill, ...]) -> Answer:
 
 
 def _sizes_answer(regimes: list[RegimeSkill]) -> Answer:
-    """Compare the size of the errors, and give the mean error where it is furthest from 0."""
+    """Compare the size of the errors, and give the mean errors that can be told from 0."""
     most = max(regimes, key=lambda each: each.rmse)
     least = min(regimes, key=lambda each: each.rmse)
-    biased = max(regimes, key=lambda each: abs(each.bias))
-    side = "too high" if biased.bias > 0 else "too low"
-    return say(
+    sizes = say(
         "The root mean squared error is {most} in the {most_state} third and {least} in the "
-        "{least_state} one. The mean error is furthest from 0 in the {bias_state} third: forecasts "
-        f"were {side} by {{bias}}.",
+        "{least_state} one.",
         most=Fact(most.rmse, "share"),
         most_state=Fact(most.name),
         least=Fact(least.rmse, "share"),
         least_state=Fact(least.name),
-        bias=Fact(abs(biased.bias), "share"),
-        bias_state=Fact(biased.name),
+    )
+    biased = [each for each in regimes if each.bias_low > 0 or each.bias_high < 0]
+    if not biased:
+        return together(sizes, Answer("In no third can the mean error be told from 0."))
+    return together(sizes, *(_bias(place, each) for place, each in enumerate(biased, 1)))
+
+
+def _bias(place: int, regime: RegimeSkill) -> Answer:
+    """Say on which side the forecasts of one state were."""
+    side = "too high" if regime.bias > 0 else "too low"
+    found = Interval(regime.bias, regime.bias_low, regime.bias_high, 0)
+    words, facts = spoken(f"bias_{place}", found, "signed")
+    facts[f"bias_state_{place}"] = Fact(regime.name)
+    return Answer(
+        f"In the {{bias_state_{place}}} third forecasts were {side}: the mean error is {words}.",
+        facts,
     )
 
 
@@ -145,21 +158,29 @@ def worst_parts(result: TrainingResult) -> Iterator[Panel | Table]:
         yield _worst_table(worst, bool(result.classes))
 
 
+def _most_common(names: Iterable[object]) -> tuple[str, int]:
+    """Give the name that occurs most, and how often; no name where several do."""
+    (name, times), *others = Counter(names).most_common(2)
+    alone = not others or others[0][1] < times
+    return str(name) if alone else "", times
+
+
 def _worst_answer(worst: tuple[WorstRow, ...], classes: bool) -> Answer:
     """Tell how few dates and tickers the largest errors lie on."""
-    ticker, of_ticker = Counter(each.ticker for each in worst).most_common(1)[0]
-    date, of_date = Counter(each.date for each in worst).most_common(1)[0]
+    ticker, of_ticker = _most_common(printable(each.ticker) for each in worst)
+    date, of_date = _most_common(each.date for each in worst)
     dates, tickers = len({each.date for each in worst}), len({each.ticker for each in worst})
     first = worst[0]
     spread = say(
         f"The {{errors}} largest {plural(len(worst), 'error')} lie on {{dates}} "
-        f"{plural(dates, 'date')} and {{tickers}} {plural(tickers, 'ticker')}: {{of_ticker}} of "
-        "them on {ticker}, {of_date} on {date}.",
+        f"{plural(dates, 'date')} and {{tickers}} {plural(tickers, 'ticker')}: at most "
+        f"{{of_ticker}} on one ticker{' ({ticker})' if ticker else ''} and {{of_date}} on one date"
+        f"{' ({date})' if date else ''}.",
         errors=Fact(len(worst), "count"),
         dates=Fact(dates, "count"),
         tickers=Fact(tickers, "count"),
         of_ticker=Fact(of_ticker, "count"),
-        ticker=Fact(printable(ticker)),
+        ticker=Fact(ticker),
         of_date=Fact(of_date, "count"),
         date=Fact(date),
     )

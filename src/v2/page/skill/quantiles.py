@@ -47,7 +47,8 @@ def _quantiles(result: TrainingResult, quantiles: tuple[QuantileReturn, ...]) ->
     )
     rises = sum(one.excess.mean < other.excess.mean for one, other in pairwise(known))
     order = say(
-        "{rises} of {steps} steps from one quantile to the next go up; the ends are {gap} apart.",
+        "Steps from one quantile to the next that go up: {rises} of {steps}; the ends are {gap} "
+        "apart.",
         rises=Fact(rises, "count"),
         steps=Fact(len(known) - 1, "count"),
         gap=Fact(high.excess.mean - low.excess.mean, "signed"),
@@ -108,8 +109,8 @@ def _ratings(result: TrainingResult) -> Table:
         bounded(each.excess) and (each.excess.low > 0 or each.excess.high < 0) for each in ratings
     )
     note = (
-        f"Excess return over the date's mean, before costs. {sure} of {len(ratings)} intervals "
-        "exclude 0. Ratings are fifths of the ranking of a date."
+        f"Excess return over the date's mean, before costs. Intervals that exclude 0: {sure} of "
+        f"{len(ratings)}. Ratings are fifths of the ranking of a date."
     )
     if result.evaluation.verdict.word != "evidence":
         note += " They are withheld in forecasts, for want of evidence."

@@ -10,7 +10,7 @@ from src.v2.evaluation_records import BaselineScore
 from src.v2.figures.interval_rows import interval_rows
 from src.v2.page.panels import Answer, Fact, Panel, Table
 from src.v2.page.sections.verdict import best_rule
-from src.v2.page.skill.words import cells, chance, say, spoken, together
+from src.v2.page.skill.words import cells, chance, plural, say, spoken, together
 from src.v2.records import TrainingResult
 
 
@@ -39,21 +39,25 @@ def _levels(result: TrainingResult) -> Panel:
         answers.append(
             Answer(f"The best simple rule, {{rule}}, reaches {words}.", facts | _named(best))
         )
-    answers += [_luck(rule) for rule in rules if rule.name == PERMUTED]
+    answers += [_luck(rule, len(result.folds)) for rule in rules if rule.name == PERMUTED]
     return Panel(
         "skill-rules",
         "What do simple rules reach?",
         together(*answers),
         lambda: interval_rows(rows, "Mean daily rank IC", first_stands_out=len(rows) > len(rules)),
         f"Mean rank IC with 95% bars of the model, a diamond, and of {len(rules)} rules below it.",
-        "The same folds and dates. A rule is chosen before the test, or fitted on the same rows.",
+        "The same folds and dates, but for permuted labels, which are fitted in few folds. A rule "
+        "is chosen before the test, or fitted on the same rows.",
     )
 
 
-def _luck(rule: BaselineScore) -> Answer:
-    return say(
-        "Fitted on labels of other tickers it reaches {luck}, which is luck.",
-        luck=Fact(rule.rank_ic.mean, "ic"),
+def _luck(rule: BaselineScore, folds: int) -> Answer:
+    words, facts = spoken("luck", rule.rank_ic, "ic")
+    facts |= {"luck_folds": Fact(rule.folds, "count"), "folds": Fact(folds, "count")}
+    return Answer(
+        "Fitted on labels of other tickers, in {luck_folds} of "
+        f"{{folds}} {plural(folds, 'fold')}, it reaches {words}, which can only be luck.",
+        facts,
     )
 
 
@@ -66,9 +70,10 @@ def _margins(result: TrainingResult) -> Panel:
     beaten = sum(rule.margin.low > 0 for rule in rules)
     answers = [
         say(
-            "The model ranks better than {beaten} of {rules} rules with an interval above 0.",
+            "The model ranks better than {beaten} of {rules} {noun} with an interval above 0.",
             beaten=Fact(beaten, "count"),
             rules=Fact(len(rules), "count"),
+            noun=Fact(plural(len(rules), "rule")),
         )
     ]
     best = best_rule(result)

@@ -61,7 +61,7 @@ def _steadiness(months: tuple[MonthSkill, ...]) -> Answer:
     """Count the months above zero, and tell what the latest year says."""
     positive = sum(each.rank_ic > 0 for each in months)
     answer = say(
-        "{positive} of {months} months are above 0.",
+        "Months above 0: {positive} of {months}.",
         positive=Fact(positive, "count"),
         months=Fact(len(months), "count"),
     )
@@ -140,14 +140,16 @@ def _highest(decay: tuple[Decay, ...], fitted: Decay | None) -> Answer:
     if len(decay) == 1:
         return Answer("")
     if best is fitted:
+        others = len(decay) - 1
         return say(
-            "None of the {others} other horizons is higher.", others=Fact(len(decay) - 1, "count")
+            f"None of {{others}} other {plural(others, 'horizon')} is higher.",
+            others=Fact(others, "count"),
         )
     words, facts = spoken("best", best.rank_ic, "ic")
     facts |= {"best_horizon": Fact(best.horizon, "count"), "horizons": Fact(len(decay), "count")}
     return Answer(
         f"The highest is at a horizon of {{best_horizon}}: {words}; as the best of {{horizons}} it "
-        "is partly luck.",
+        "may be partly luck.",
         facts,
     )
 

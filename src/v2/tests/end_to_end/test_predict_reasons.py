@@ -108,9 +108,9 @@ def contributions(kind: str) -> tuple[list[str], Any, Any, Any]:
     bars, model, card = place(kind)
     decision = decision_rows(bars, card, None)
     values, base = explain_rows(model.booster, decision.matrix, card.features, model.rounds)
-    signed = values[:, -1] - values[:, 0] if values.shape[1] > 1 else values[:, 0]
-    start = base[:, -1] - base[:, 0] if values.shape[1] > 1 else base[:, 0]
-    return decision.table["ticker"].to_list(), signed, start, decision.matrix
+    weights = np.array([-2, -1, 0, 1, 2]) / 3 if values.shape[1] > 1 else np.ones(1)
+    signed = np.einsum("rof,o->rf", values, weights)
+    return decision.table["ticker"].to_list(), signed, base @ weights, decision.matrix
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -126,7 +126,9 @@ def test_base_and_contributions_are_the_forecast(kind: str) -> None:
             assert total == pytest.approx(np.log(row["p_up"] / row["p_down"]), abs=1e-4)
         else:
             ends = row["p_strong_buy"] / row["p_strong_sell"]
-            assert total == pytest.approx(np.log(ends), abs=1e-4)
+            inner = row["p_buy"] / row["p_sell"]
+            expected = (2 * np.log(ends) + np.log(inner)) / 3
+            assert total == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", CLASSES)

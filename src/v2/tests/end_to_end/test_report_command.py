@@ -105,3 +105,78 @@ def test_without_any_run_the_user_is_told_how_to_make_one(
     (tmp_path / "reports").mkdir()
     assert report.main(place.flags()) == 2
     assert "make train-sample" in capsys.readouterr().err
+
+
+def test_a_folder_named_like_a_pattern_is_read_itself(
+    noise_workplace: Workplace, tmp_path: Path
+) -> None:
+    first, second = _folder(noise_workplace), _folder(noise_workplace, "classification")
+    shutil.copytree(first, tmp_path / "a[1]")
+    shutil.copytree(second, tmp_path / "a1")
+    for name in PAGES:
+        (tmp_path / "a[1]" / name).unlink()
+    assert report.main([*noise_workplace.flags(), "--folder", str(tmp_path / "a[1]")]) == 0
+    assert _pages(tmp_path / "a[1]") == _pages(first)
+
+
+def test_a_folder_that_a_killed_run_left_is_not_the_newest(
+    noise_workplace: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports = tmp_path / "reports"
+    shutil.copytree(_folder(noise_workplace), reports / "good")
+    (reports / ".report-abc").mkdir()
+    (reports / ".report-abc" / RECORD_NAME).write_text('{"half')
+    assert report.main([*noise_workplace.flags(), "--paths.reports-dir", str(reports)]) == 0
+    assert capsys.readouterr().out.strip() == str(reports / "good" / "report.html")
+
+
+def test_a_damaged_copy_does_not_stand_in_the_way_of_the_run_in_mlflow(
+    noise_workplace: Workplace, tmp_path: Path
+) -> None:
+    folder = _folder(noise_workplace)
+    run_id = json.loads((folder / "report.json").read_text())["identity"]["run_id"]
+    reports = tmp_path / "reports"
+    (reports / folder.name).mkdir(parents=True)
+    (reports / folder.name / RECORD_NAME).write_text("{")
+    words = [*noise_workplace.flags(), "--paths.reports-dir", str(reports), "--run", run_id]
+    assert report.main(words) == 0
+    assert _pages(reports / f"{folder.name}_{run_id}") == _pages(folder)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"folds": []},
+        {"shap": {"outputs": None, "feature_names": []}},
+        {"shap": None},
+        {"rounds": 10**400},
+        {"evaluation": []},
+    ],
+    ids=["no folds", "no outputs", "no shap", "too large", "another kind"],
+)
+def test_a_damaged_record_is_refused_and_the_old_page_stays(
+    noise_workplace: Workplace,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: dict[str, object],
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(_folder(noise_workplace), folder)
+    before = _pages(folder)
+    record = json.loads((folder / RECORD_NAME).read_text())
+    record["result"] |= damage
+    (folder / RECORD_NAME).write_text(json.dumps(record))
+    assert report.main([*noise_workplace.flags(), "--folder", str(folder)]) == 2
+    assert "stored run" in (error := capsys.readouterr().err) or "damaged" in error
+    assert _pages(folder) == before
+
+
+def test_a_place_that_cannot_be_written_is_named(
+    noise_workplace: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(_folder(noise_workplace), folder)
+    (folder / "report.html").unlink()
+    (folder / "report.html").mkdir()
+    assert report.main([*noise_workplace.flags(), "--folder", str(folder)]) == 1
+    assert "The report cannot be written to" in capsys.readouterr().err

@@ -122,6 +122,8 @@ def test_each_regime_has_its_own_skill_and_errors() -> None:
         error = (rows["prediction"] - rows["forward_return"]).to_numpy()
         assert each.rmse == pytest.approx(np.sqrt((error**2).mean()))
         assert each.bias == pytest.approx(error.mean())
+        # Dates far more than 12 horizons: there are bounds, and they hold the mean.
+        assert each.bias_low < each.bias < each.bias_high
         assert (each.low, each.high) == (part["volatility"].min(), part["volatility"].max())
         assert each.rank_ic == ewc_interval(part["rank_ic"].to_numpy(), 5)
 
@@ -181,3 +183,15 @@ def test_equal_errors_come_in_the_order_of_date_and_ticker() -> None:
     got = worst_rows(table.sample(fraction=1.0, shuffle=True, seed=1))
     assert [each.ticker for each in got] == sorted(table["ticker"].unique())
     assert {each.date for each in got} == {table["date"].min()}
+
+
+def test_the_bounds_of_a_regimes_error_hold_it_and_exclude_0_where_it_is_planted() -> None:
+    table = _table(dates=400)
+    daily = _daily(table)
+    told = table.with_columns(prediction=pl.col("forward_return") + 0.01)
+    for each in regime_skill(told, daily, 5):
+        assert each.bias == pytest.approx(0.01)
+        assert (each.bias_low, each.bias_high) == pytest.approx((0.01, 0.01))
+    few = daily.filter(pl.col("date") <= daily["date"][30])
+    for each in regime_skill(table, few, 5):
+        assert np.isfinite(each.bias) and np.isnan(each.bias_low) and np.isnan(each.bias_high)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from src.v2 import judgement
 from src.v2.evaluation.stability import (
     Selection,
     group_features,
@@ -21,6 +22,9 @@ from src.v2.evaluation.stability import (
     stability,
     top_groups,
 )
+from src.v2.explain.folds import explain_folds
+from src.v2.modeling.baseline_fits import permuted_fits
+from src.v2.tests.explain.probed_runs import make_run
 
 
 def _random_selections(folds: int, features: int, seed: int, share: float = 0.3) -> Selection:
@@ -183,7 +187,9 @@ def test_folds_that_share_rows_get_no_bounds() -> None:
     importances = rng.random((6, 30)) + np.linspace(2, 0, 30)
     noise = rng.random((3, 30))
     groups = [(place,) for place in range(30)]
-    shared = stability(0.8, importances, groups, noise)
+    pair = importances[[2, 5]]
+    shared = stability(0.8, importances, groups, noise, pair)
+    assert shared.phi_pair == pytest.approx(phi_of_importance(pair, groups)) != shared.phi
     assert (shared.spearman, shared.groups, shared.top) == (0.8, 30, 6)
     assert math.isnan(shared.phi_low) and math.isnan(shared.phi_high)
     assert shared.phi == pytest.approx(phi_of_importance(importances, groups))
@@ -192,5 +198,17 @@ def test_folds_that_share_rows_get_no_bounds() -> None:
     expected = phi_interval(select_top(importances, groups))
     assert (apart.phi_low, apart.phi_high) == (expected.low, expected.high)
     assert apart.phi_low < apart.phi < apart.phi_high
-    assert math.isnan(apart.phi_null)
+    assert math.isnan(apart.phi_null) and math.isnan(apart.phi_pair)
     assert math.isnan(stability(0.8, importances[:4], groups, disjoint=True).phi_low)
+
+
+def test_the_pair_holds_the_very_folds_and_rows_of_the_permuted_fits() -> None:
+    run = make_run()
+    permuted = permuted_fits(run.trainer, run.schedule, run.fits, None, 1)
+    real = judgement._same_folds(run.fits, permuted)
+    assert len(real) == len(permuted) == 2 < len(run.fits)
+    null, beside = (explain_folds(fits, run.trainer.plan, 300, 4) for fits in (permuted, real))
+    assert null.rows.equals(beside.rows)
+    assert set(null.rows["fold"]) == {fit.fold.number for fit in real}
+    np.testing.assert_array_equal(null.features, beside.features)
+    assert not np.array_equal(null.values, beside.values)

@@ -77,6 +77,7 @@ def make_run(
     label: Mapping[str, object] | None = None,
     signal: float = 0.004,
     rows: int = 600,
+    test_sessions: int = 150,
 ) -> Run:
     """Train a small walk-forward and explain it."""
     bars = random_walk_bars(tickers, 900, signal=signal if tickers > 1 else 0.0)
@@ -84,7 +85,7 @@ def make_run(
     plan = plan_label(config, tickers)
     panel, _ = build_panel(bars, make_features(bars), plan, 25)
     model = ModelConfig(n_estimators=25, early_stopping_rounds=0, max_depth=3, threads=1)
-    rules = ValidationConfig(test_sessions=150, min_train_sessions=250)
+    rules = ValidationConfig(test_sessions=test_sessions, min_train_sessions=250)
     schedule = schedule_folds(panel.sessions, rules, config.span)
     trainer = make_trainer(panel, plan, model, rules, 1)
     fits = tuple(walk_forward(trainer, schedule))

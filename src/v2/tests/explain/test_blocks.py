@@ -149,6 +149,22 @@ def test_a_value_in_few_blocks_of_many_is_bounded_without_a_warning() -> None:
 
 def test_a_block_is_a_quarter_or_twice_a_label() -> None:
     assert [block_length(span) for span in (1, 21, 31, 32, 252)] == [63, 63, 63, 64, 504]
+    assert [block_length(21, test) for test in (0, 62, 63, 64, 252)] == [63, 63, 63, 64, 252]
+
+
+def test_sizes_that_stay_for_a_test_block_are_covered_by_blocks_of_its_length_alone() -> None:
+    rng = np.random.default_rng(5)
+    test, folds = 252, 12
+    missed = dict.fromkeys((block_length(21), block_length(21, test)), 0)
+    for seed in range(200):
+        level = rng.lognormal(0, 0.5, folds).repeat(test) / np.exp(0.125)
+        values = level * np.abs(rng.normal(size=len(level))) / np.sqrt(2 / np.pi)
+        for length in missed:
+            found = date_block_bounds(values[::4, None], np.arange(0, len(level), 4), length, seed)
+            missed[length] += not found.low[0] <= 1 <= found.high[0]
+    short, long = (count / 200 for count in missed.values())
+    assert short > 0.2
+    assert long < 0.13
 
 
 def test_senseless_arguments_are_refused() -> None:

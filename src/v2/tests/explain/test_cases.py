@@ -157,7 +157,9 @@ def test_parts_and_rest_add_up_to_what_the_model_forecast(kind: str) -> None:
             assert case.total == pytest.approx(np.log(forecast / (1 - forecast)), abs=1e-5)
             assert forecast == pytest.approx(case.score)
         else:
-            assert case.total == pytest.approx(np.log(forecast[-1] / forecast[0]), abs=1e-5)
+            odds = np.log(forecast)
+            expected = (2 * (odds[4] - odds[0]) + odds[3] - odds[1]) / 3
+            assert case.total == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,7 +169,9 @@ def test_parts_are_those_of_the_tree_explainer(kind: str) -> None:
     for case in place.found.values():
         row = features_of(place, case)
         values = shap.TreeExplainer(model_of(place, case).booster).shap_values(row)
-        expected = values[0, :, -1] - values[0, :, 0] if values.ndim == 3 else values[0]
+        expected = values[0]
+        if values.ndim == 3:
+            expected = (values[0] * np.array([-2, -1, 0, 1, 2])).sum(axis=1) / 3
         order = np.argsort(-np.abs(expected), kind="stable")
         found = {part.feature: part.contribution for part in case.parts}
         assert len(case.parts) == PARTS
@@ -277,3 +281,74 @@ def test_folds_without_an_outcome_leave_only_the_newest_date() -> None:
         for fit in place.fits
     )
     assert tuple(tell(fits, place.trainer, place.shipped).found) == ("latest long", "latest short")
+
+
+def levelled(place: World, dates: int) -> World:
+    """Give all tickers one score on the last dates of the last fold."""
+    fit = place.fits[-1]
+    sessions = np.unique(fit.test.session)[-dates:]
+    forecast = np.where(np.isin(fit.test.session, sessions), np.float32(9), fit.forecast)
+    return tell((*place.fits[:-1], replace(fit, forecast=forecast)), place.trainer, place.shipped)
+
+
+def test_dates_on_which_all_scores_are_equal_are_no_case_of_a_ranking() -> None:
+    place = world("regression")
+    level = levelled(place, 5)
+    sessions = np.unique(place.fits[-1].test.session)
+    days = {place.panel.sessions[each] for each in sessions[-5:]}
+    assert place.found["median"].date in days
+    for name in ("long", "short", "median"):
+        case = level.found[name]
+        assert case.fold == place.fits[-1].fold.number and case.date not in days
+    assert level.found["median"].date == place.panel.sessions[sessions[-6]]
+
+
+def test_a_model_without_any_ranking_still_has_its_cases_and_says_that_all_are_level() -> None:
+    place = world("regression")
+    fits = tuple(replace(fit, forecast=np.zeros_like(fit.forecast)) for fit in place.fits)
+    found = tell(fits, place.trainer, place.shipped).found
+    assert tuple(found) == ALL
+    for name in ("long", "short", "median"):
+        assert found[name].level == found[name].tickers - 1 > 0
+        assert found[name].above == 0
+
+
+def test_tickers_with_the_same_score_are_counted() -> None:
+    place = world("regression")
+    for case in place.found.values():
+        rows = place.panel if case.fold == 0 else place.fits[case.fold - 1].test
+        assert case.fold in (0, place.fits[case.fold - 1].fold.number)
+        today = rows.features[(rows.keys["date"] == case.date).to_numpy()]
+        scores = model_of(place, case).predict(today)
+        assert case.level == int((scores == np.float32(case.score)).sum()) - 1
+
+
+@pytest.mark.parametrize("tickers", [24, 3])
+def test_a_case_says_how_far_its_score_is_from_neither_long_nor_short(tickers: int) -> None:
+    place = world("binary", tickers)
+    rows = place.rows()
+    for name in ("best", "worst", "long", "short", "median"):
+        case = place.found[name]
+        today = rows.filter(pl.col("date") == case.date)["score"].to_numpy()
+        middle = float(today.mean()) if tickers == 24 else 0.5
+        assert case.above == pytest.approx(case.score - middle, abs=1e-12)
+    best = place.found["best"]
+    outcomes = rows.filter(pl.col("date") == best.date)["forward_return"].to_numpy()
+    won = best.realised - (float(outcomes.mean()) if tickers == 24 else 0)
+    assert best.above * won > 0
+
+
+def test_features_that_contribute_nothing_are_no_parts() -> None:
+    place = world("regression")
+    sparse = ModelConfig(n_estimators=1, max_depth=1, early_stopping_rounds=0, threads=1)
+    trainer = replace(
+        place.trainer,
+        config=sparse,
+        learner=replace(place.trainer.learner, config=sparse),  # type: ignore[type-var]
+    )
+    fit = place.fits[-1]
+    model = trainer.fit(trainer.window(fit.fold), 1)
+    fits = (replace(fit, model=model, forecast=model.predict(fit.test.features)),)
+    for case in tell(fits, trainer, model).found.values():
+        assert len(case.parts) <= 1
+        assert all(part.contribution != 0 for part in case.parts)

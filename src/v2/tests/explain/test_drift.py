@@ -148,6 +148,8 @@ def test_steady_features_stay_and_planted_drift_is_found_in_its_fold(run: Run) -
         assert moved[name].fold == number and moved[name].psi > 1
     for name in set(NAMES) - {NOISE[2], NOISE[4], CONSTANT}:
         assert moved[name] == found[name]
+    for name in (NOISE[2], NOISE[4], CONSTANT):
+        assert moved[name].within == found[name].within < 0.25
 
 
 def test_thinned_rows_spread_over_all_dates_and_find_the_same(
@@ -175,3 +177,63 @@ def test_folds_without_test_rows_are_left_out(run: Run) -> None:
     found = feature_drift(run.trainer, fits)
     assert {each.fold for each in found} == {run.fits[1].fold.number}
     assert feature_drift(run.trainer, fits[:1]) == ()
+
+
+def _persistent(run: Run, seed: int) -> Run:
+    """Give all rows features that wander about 0 for a hundred sessions, the same for a date."""
+    panel = run.trainer.panel
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(size=(int(panel.session.max()) + 1, len(NAMES)))
+    wandering = np.zeros_like(steps)
+    for place in range(1, len(steps)):
+        wandering[place] = 0.99 * wandering[place - 1] + steps[place]
+
+    def wander(rows: Panel) -> Panel:
+        return dataclasses.replace(rows, features=wandering[rows.session].astype(np.float32))
+
+    fits = tuple(dataclasses.replace(fit, test=wander(fit.test)) for fit in run.fits)
+    trainer = dataclasses.replace(
+        run.trainer, panel=wander(panel), strided=wander(run.trainer.strided)
+    )
+    return dataclasses.replace(run, trainer=trainer, fits=fits)
+
+
+def test_steady_but_persistent_features_differ_as_much_inside_the_training_rows(run: Run) -> None:
+    worlds = [_persistent(run, seed) for seed in range(5)]
+    found = [each for world in worlds for each in feature_drift(world.trainer, world.fits)]
+    moved = [each.psi > 0.25 for each in found]
+    within = [each.within > 0.25 for each in found if math.isfinite(each.within)]
+    # All of them look as if they had drifted, and would anywhere else.
+    assert np.mean(moved) > 0.8
+    assert np.mean(within) > 0.8
+
+
+def test_the_block_inside_is_as_long_as_the_test_and_held_against_the_rest(run: Run) -> None:
+    found: dict[str, float] = {}
+    for place, fit in enumerate(run.fits):
+        window = run.trainer.window(fit.fold)
+        first, last = int(window.session.min()), int(window.session.max())
+        length = int(fit.test.session.max() - fit.test.session.min()) + 1
+        if last + 1 - first < 2 * length:
+            continue
+        share = (place + 1) * 0.6180339887498949 % 1
+        start = first + round(share * (last + 1 - first - length))
+        inside = np.array([start <= each < start + length for each in window.session])
+        assert first <= start and start + length - 1 <= last
+        for column, name in enumerate(NAMES):
+            values = window.features[:, column]
+            index = _slow_psi(values[~inside].tolist(), values[inside].tolist())
+            found[name] = max(found.get(name, 0.0), index)
+    assert found
+    for name, each in _by_name(feature_drift(run.trainer, run.fits)).items():
+        assert each.within == pytest.approx(found[name], rel=1e-6, abs=1e-9)
+
+
+def test_a_window_without_two_blocks_has_no_index_inside(run: Run) -> None:
+    fit = run.fits[0]
+    window = run.trainer.window(fit.fold)
+    half = (int(window.session.max()) - int(window.session.min()) + 1) // 2 + 1
+    last = int(fit.test.session[-1])
+    sessions = np.where(np.arange(len(fit.test.session)) == 0, last - half, last)
+    long = dataclasses.replace(fit, test=dataclasses.replace(fit.test, session=sessions))
+    assert all(math.isnan(each.within) for each in feature_drift(run.trainer, [long]))

@@ -9,12 +9,13 @@ import math
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from src.v2.evaluation_records import Stability
 from src.v2.explain.drift import feature_drift
 from src.v2.explain.folds import explain_folds
+from src.v2.explain.score_checks import check_additivity, check_quantity, explained_scores
 from src.v2.explain.trust import (
-    check_additivity,
     check_agreement,
     check_concentration,
     check_coverage,
@@ -23,7 +24,6 @@ from src.v2.explain.trust import (
     check_noise,
     check_plausibility,
     check_shipped_model,
-    explained_scores,
     trust_checks,
 )
 from src.v2.explanation_records import Drift, TrustCheck
@@ -122,6 +122,38 @@ def test_contributions_of_other_trees_are_found_out(regression: Run) -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES)
+def test_what_is_explained_orders_rows_as_the_judged_score_does(kind: str) -> None:
+    run = _run(kind)
+    check = check_quantity(run.sample, run.trainer.plan)
+    judged = run.sample.rows.join(_walked(kind), on=["date", "ticker"], maintain_order="left")
+    margin = run.sample.base + run.sample.values.sum(axis=2)
+    weights = {1: [1.0], 5: [-2 / 3, -1 / 3, 0, 1 / 3, 2 / 3]}[margin.shape[1]]
+    expected = stats.spearmanr(margin @ weights, judged["score"]).statistic
+    assert check.numbers["rank_correlation"] == pytest.approx(expected, abs=2e-4)
+    if kind == "rating":
+        # The log-odds of the highest over the lowest class alone order rows less alike.
+        ends = stats.spearmanr(margin[:, -1] - margin[:, 0], judged["score"]).statistic
+        assert ends < check.numbers["rank_correlation"] < 1
+        assert f"{check.numbers['rank_correlation']:.4f}" in check.finding
+    else:
+        assert check.numbers["rank_correlation"] == pytest.approx(1)
+    level = dataclasses.replace(
+        run.sample, values=np.zeros_like(run.sample.values), base=np.zeros_like(run.sample.base)
+    )
+    nothing = check_quantity(level, run.trainer.plan)
+    assert math.isnan(nothing.numbers["rank_correlation"])
+    assert ("no order to compare" in nothing.finding) == (kind == "rating")
+
+
+def test_a_third_of_the_contributions_is_not_much_among_three_tickers(regression: Run) -> None:
+    names = ["a", "b", "c"] * (regression.sample.rows.height // 3 + 1)
+    tickers = pl.Series("ticker", names[: regression.sample.rows.height])
+    rows = regression.sample.rows.with_columns(tickers)
+    found = check_concentration(dataclasses.replace(regression.sample, rows=rows))
+    assert found.numbers["ticker"] > 0.3 and "much" not in found.finding
+
+
+@pytest.mark.parametrize("kind", CLASSES)
 def test_all_questions_are_asked_once(kind: str) -> None:
     run = _run(kind)
     plan = run.trainer.plan
@@ -132,7 +164,8 @@ def test_all_questions_are_asked_once(kind: str) -> None:
         run.sample, _walked(kind), run.fits, explanation.importance, drift, evaluation, plan
     )
     assert [check.name for check in checks] == [
-        *("additivity", "coverage", "missing cells", "drift", "plausibility"),
+        *("additivity", "what is explained", "coverage", "missing cells", "drift"),
+        "plausibility",
         *("noise line", "concentration", "agreement", "shipped model"),
     ]
     assert {check.name for check in checks if check.passed is not None} == {
@@ -169,28 +202,35 @@ def test_missing_cells_are_counted_and_the_worst_feature_named(regression: Run) 
 
 
 def test_drift_counts_features_above_the_limit() -> None:
-    found = (Drift("a <b>", 3, 0.9), Drift("b", 1, 0.26), Drift("c", 2, 0.25))
+    found = (
+        *(Drift("a <b>", 3, 0.9, 0.3), Drift("b", 1, 0.26, 0.1), Drift("c", 2, 0.25, math.nan)),
+    )
     check = check_drift(found)
-    assert check.numbers == {"much": 2, "features": 3, "largest": 0.9}
-    assert "2 of 3" in check.finding and "a <b> in fold 3 (0.90)" in check.finding
+    assert check.numbers == {"much": 2, "within": 1, "features": 3, "largest": 0.9}
+    assert "2 of 3" in check.finding and "a <b> in fold 3 (0.90; inside 0.30)" in check.finding
+    assert "as long as the test's, 1 do" in check.finding
     assert check_drift(()).numbers["much"] == 0
+    short = check_drift(found[2:])
+    assert math.isnan(short.numbers["within"]) and "too few to tell" in short.finding
 
 
 @pytest.mark.parametrize(
     ("outcomes", "passed"),
     [
         ((), True),
-        (("plausible", "suspicious"), True),
+        (("plausible",), True),
+        (("plausible", "suspicious"), False),
         (("plausible", "implausible", "suspicious", "suspicious"), False),
     ],
 )
-def test_one_implausible_number_fails(outcomes: tuple[str, ...], passed: bool) -> None:
+def test_one_number_that_is_not_plausible_fails(outcomes: tuple[str, ...], passed: bool) -> None:
     evaluation = make_evaluation()
     (guard,) = evaluation.verdict.guard
     checks = tuple(dataclasses.replace(guard, outcome=outcome) for outcome in outcomes)  # type: ignore[arg-type]
     verdict = dataclasses.replace(evaluation.verdict, guard=checks)
     check = check_plausibility(dataclasses.replace(evaluation, verdict=verdict))
     assert check.passed is passed
+    assert ("Of 1 number with" in check.finding) == (len(outcomes) == 1)
     assert check.numbers == {
         name: outcomes.count(name) for name in ("plausible", "suspicious", "implausible")
     }
@@ -198,10 +238,14 @@ def test_one_implausible_number_fails(outcomes: tuple[str, ...], passed: bool) -
 
 def test_the_noise_line_counts_the_features_below_it() -> None:
     importance = make_explanation(np.random.default_rng(0), NAMES, FAMILIES, 3).importance
-    noise = dataclasses.replace(importance.noise, below=("b", "c"), limit=0.031, fold=4)
+    noise = dataclasses.replace(importance.noise, below=("b", "c"), limit=0.031, folds=(1, 4))
     check = check_noise(noise, 9)
     assert check.numbers == {"below": 2, "features": 9, "limit": 0.031}
-    assert "2 of 9" in check.finding and "3.10%" in check.finding
+    assert "2 of 9 features are" in check.finding and "3.10%" in check.finding
+    assert "strongest of 20 made-up features" in check.finding and "2 extra fits" in check.finding
+    assert "1 of 9 features is" in check_noise(dataclasses.replace(noise, below=("b",)), 9).finding
+    silent = check_noise(dataclasses.replace(noise, below=(), limit=0.0), 9)
+    assert "No line can be drawn" in silent.finding and "at or below" not in silent.finding
 
 
 def test_one_ticker_or_date_that_makes_the_story_is_named(regression: Run) -> None:
@@ -217,19 +261,21 @@ def test_one_ticker_or_date_that_makes_the_story_is_named(regression: Run) -> No
     heavy = check_concentration(dataclasses.replace(regression.sample, values=values))
     who = regression.sample.rows.row(11, named=True)
     assert heavy.numbers["ticker"] > 0.5 and heavy.numbers["date"] > 0.5
-    assert f"ticker {who['ticker']} holds" in heavy.finding and str(who["date"]) in heavy.finding
+    assert f"Ticker {who['ticker']} holds" in heavy.finding and str(who["date"]) in heavy.finding
     assert heavy.finding.count("which is much") == 2
+    assert f"an even share is {1 / 24:.1%}. Date" in heavy.finding
     nothing = dataclasses.replace(regression.sample, values=np.zeros_like(values))
     assert check_concentration(nothing).finding == "No feature contributes to any forecast."
 
 
 def test_agreement_stands_beside_that_of_permuted_labels() -> None:
     nan = math.nan
-    told = check_agreement(Stability(0.8, 0.51, nan, nan, 0.12, 25, 5))
-    assert "Phi 0.51" in told.finding and "0.12" in told.finding
-    alone = check_agreement(Stability(0.8, 0.51, nan, nan, nan, 25, 5))
+    told = check_agreement(Stability(0.8, 0.51, nan, nan, 0.12, 0.34, 25, 5))
+    assert "Phi 0.51" in told.finding
+    assert "One pair of folds agrees with 0.34" in told.finding and "with 0.12" in told.finding
+    alone = check_agreement(Stability(0.8, 0.51, nan, nan, nan, nan, 25, 5))
     assert "permuted" not in alone.finding and alone.finding.endswith("choice).")
-    silent = check_agreement(Stability(nan, nan, nan, nan, nan, 3, 5))
+    silent = check_agreement(Stability(nan, nan, nan, nan, nan, nan, 3, 5))
     assert "no agreement can be told" in silent.finding
 
 

@@ -17,11 +17,10 @@ from scipy import stats
 
 from src.v2.evaluation_records import Interval
 from src.v2.explain.direction import explained
-from src.v2.explanation_records import Case, Interactions
+from src.v2.explanation_records import Case, Interactions, NoiseKind
 from src.v2.figures.beeswarm import beeswarm, shown_range, swarm
 from src.v2.figures.drivers import (
     family_columns,
-    noise_size,
     null_shares,
     probe_ranking,
     top_features,
@@ -195,20 +194,17 @@ def test_importance_is_drawn_at_its_numbers(run: TrainingResult) -> None:
         )
 
 
-def test_features_no_better_than_noise_are_hollow_and_the_line_is_labelled(
+def test_features_no_better_than_noise_are_hollow_and_all_are_filled_without_a_line(
     run: TrainingResult,
 ) -> None:
     importance = run.explanation.importance
     left = PICTURES["top"](run).axes[0]
     for bar, feature in zip(left.patches, importance.features, strict=False):
         assert (bar.get_facecolor()[3] > 0) == feature.better_than_noise
-    total = sum(each.shap.mean for each in importance.features)
-    line = 100 * importance.noise.limit * total
-    assert 100 * noise_size(importance) == pytest.approx(line)
-    assert [x.get_xdata()[0] for x in left.lines if x.get_linestyle() == "--"] == [
-        pytest.approx(line)
-    ]
-    assert "noise" in [text.get_text() for text in left.texts]
+    assert {each.better_than_noise for each in importance.features} == {True, False}
+    features = [dataclasses.replace(each, better_than_noise=None) for each in importance.features]
+    free = dataclasses.replace(importance, features=tuple(features))
+    assert all(bar.get_facecolor()[3] > 0 for bar in axes_of(top_features(free))[0].patches)
 
 
 def test_losses_are_drawn_in_percent(run: TrainingResult) -> None:
@@ -230,16 +226,21 @@ def test_a_probe_stands_between_the_features_that_it_parts(run: TrainingResult) 
     importance = run.explanation.importance
     axes = PICTURES["probes"](run).axes[0]
     falling: Any = axes.lines[0].get_ydata()
-    np.testing.assert_allclose(falling, [100 * each.share for each in importance.features])
+    np.testing.assert_allclose(falling, [100 * each.probed_share for each in importance.features])
+    kinds = {kind.name: kind for kind in importance.noise.kinds}
     marks = {
         str(line.get_label()): np.ravel(line.get_data())
         for line in axes.lines
-        if line.get_label() in importance.noise.shares
+        if line.get_label() in kinds
     }
-    assert list(marks) == list(importance.noise.shares)
-    for name, share in importance.noise.shares.items():
-        above = sum(each.share > share for each in importance.features)
-        np.testing.assert_allclose(marks[name], [above + 0.5, 100 * share])
+    assert list(marks) == list(kinds)
+    bars = [bar.get_segments()[0] for bar in axes.collections]
+    for (name, kind), bar in zip(kinds.items(), bars, strict=True):
+        above = sum(each.probed_share > kind.high for each in importance.features)
+        np.testing.assert_allclose(marks[name], [above + 0.5, 100 * kind.high])
+        np.testing.assert_allclose(bar[:, 1], [100 * kind.low, 100 * kind.high])
+    dashed = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"]
+    assert dashed == [100 * importance.noise.limit]
 
 
 def test_shares_on_permuted_labels_are_drawn_beside_the_real_ones(run: TrainingResult) -> None:
@@ -343,6 +344,7 @@ def test_taus_are_drawn_once_for_each_two_folds(run: TrainingResult) -> None:
 def test_a_direction_is_filled_only_where_all_folds_agree(run: TrainingResult) -> None:
     features = list(run.explanation.importance.features[:4])
     features[0] = dataclasses.replace(features[0], direction=0.4, agreement=1.0)
+    features[3] = dataclasses.replace(features[3], direction=0.2, agreement=1.0, folds_used=3)
     features[1] = dataclasses.replace(features[1], direction=-0.4, agreement=0.75)
     features[2] = dataclasses.replace(features[2], direction=NAN, agreement=NAN)
     axes = axes_of(directions(features))[0]
@@ -350,8 +352,9 @@ def test_a_direction_is_filled_only_where_all_folds_agree(run: TrainingResult) -
     assert to_hex(filled.get_markerfacecolor()).upper() == BLUE.upper()
     assert to_hex(hollow.get_markerfacecolor()).upper() == PAPER.upper()
     np.testing.assert_allclose(np.ravel(filled.get_data()), [0.4, 0.0])
-    np.testing.assert_allclose(np.column_stack(hollow.get_data())[0], [-0.4, 1])
-    assert [text.get_text() for text in axes.texts][:3] == ["100%", "75%", "–"]
+    np.testing.assert_allclose(np.column_stack(hollow.get_data())[[0, 2]], [[-0.4, 1], [0.2, 3]])
+    texts = ["100% of 8", "75% of 8", "–", "100% of 3"]
+    assert [text.get_text() for text in axes.texts][:4] == texts
 
 
 @pytest.mark.parametrize("colors", ["cividis", "PuOr"])
@@ -423,12 +426,14 @@ def test_unknown_numbers_are_left_out_of_every_picture(run: TrainingResult) -> N
     features = tuple(
         dataclasses.replace(
             each, permutation=UNKNOWN, null_share=NAN, direction=NAN, agreement=NAN,
-            fold_shares=(NAN,), share=NAN, shap=Interval(each.shap.mean, NAN, NAN, 1),
+            fold_shares=(NAN,), share=NAN, probed_share=NAN, folds_used=0,
+            shap=Interval(each.shap.mean, NAN, NAN, 1),
             better_than_noise=False,
         )
         for each in importance.features[:2]
     )  # fmt: skip
-    noise = dataclasses.replace(importance.noise, shares={"one a row": NAN}, limit=NAN)
+    unknown = NoiseKind("one a row", NAN, NAN, NAN, NAN)
+    noise = dataclasses.replace(importance.noise, kinds=(unknown,), limit=NAN)
     families = (dataclasses.replace(importance.families[0], permutation=UNKNOWN),)
     bare = dataclasses.replace(importance, features=features, noise=noise, families=families)
     cohort = dataclasses.replace(agreement.cohorts[0], rank_ic=UNKNOWN, shares=(NAN, NAN))

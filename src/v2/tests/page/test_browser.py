@@ -172,7 +172,7 @@ def test_a_hostile_name_is_shown_as_text(
 
 
 def test_paper_shows_folded_tables_open(browser: Browser, report_of: Callable[[str], Path]) -> None:
-    height = "document.querySelector('#table-features table').getBoundingClientRect().height"
+    height = "document.querySelector('#table-card-run table').getBoundingClientRect().height"
     with visit(browser, report_of("binary")) as seen:
         assert seen.page.evaluate("document.querySelectorAll('details[open]').length") == 0
         seen.page.emulate_media(media="print")

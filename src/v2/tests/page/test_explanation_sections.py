@@ -16,11 +16,12 @@ from scipy import stats
 
 from src.v2.evaluation_records import Interval
 from src.v2.explain.direction import explained
-from src.v2.explanation_records import Effect, Explanation, Importance
+from src.v2.explanation_records import CaseKind, Cohort, Effect, Explanation, Importance
 from src.v2.page.effect_words import effect_path
 from src.v2.page.panels import Fact, Panel, Section, Table
-from src.v2.page.sections import cases, drivers, shape, stability
+from src.v2.page.sections import appendix, cases, drivers, shape, stability
 from src.v2.records import ShapSample, TrainingResult
+from src.v2.summary_text import stability_line
 from src.v2.tests.results import make_result
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -80,10 +81,10 @@ def bare(result: TrainingResult) -> TrainingResult:
     story = result.explanation
     first = dataclasses.replace(
         story.importance.features[0], permutation=UNKNOWN, null_share=NAN, direction=NAN,
-        agreement=NAN, fold_shares=(1.0,), share=1.0,
+        agreement=NAN, fold_shares=(1.0,), share=1.0, folds_used=0,
         shap=dataclasses.replace(story.importance.features[0].shap, low=NAN, high=NAN),
     )  # fmt: skip
-    noise = dataclasses.replace(story.importance.noise, shares={}, drops={}, limit=NAN, below=())
+    noise = dataclasses.replace(story.importance.noise, kinds=(), limit=NAN, below=())
     importance = dataclasses.replace(
         story.importance, features=(first,), families=(), noise=noise, skill=NAN
     )
@@ -99,8 +100,8 @@ def bare(result: TrainingResult) -> TrainingResult:
         sample.rows[:1], np.full((1, 1), np.nan, np.float32), np.zeros((1, 1, 1)),
         np.zeros((1, 1)), ("forecast",), (first.name,),
     )  # fmt: skip
-    told = Explanation(importance, agreement, (), pairs, (), (), ())
-    found = dataclasses.replace(result.evaluation.stability, phi=NAN, phi_null=NAN)
+    told = Explanation(importance, agreement, (), pairs, (), story.newest, (), ())
+    found = dataclasses.replace(result.evaluation.stability, phi=NAN, phi_null=NAN, phi_pair=NAN)
     evaluation = dataclasses.replace(result.evaluation, stability=found, ranking=None)
     return dataclasses.replace(result, explanation=told, shap=small, evaluation=evaluation)
 
@@ -173,34 +174,79 @@ def test_the_first_feature_is_told_with_its_numbers(run: TrainingResult) -> None
     assert value(found, "drop") == first.permutation.mean
     assert value(found, "drop_low") == first.permutation.low
     assert value(found, "compactness") == importance.compactness
-    assert value(found, "above") == sum(each.better_than_noise for each in importance.features)
+    assert value(found, "above") == sum(
+        each.better_than_noise is True for each in importance.features
+    )
     useful = sum(each.permutation.low > 0 for each in importance.features[:20])
     assert value(found, "useful") == useful > 0
-    assert value(found, "luck") == pytest.approx(0.5)
     assert "basis points of excess return" in found.answer.text
     assert "does not" not in found.note
     assert "not what helps" in found.note
 
 
 @pytest.mark.parametrize(
-    ("useful", "words", "luck"),
+    ("useful", "words"),
     [
-        (0, "None of the 20 largest helps", False),
-        (1, "1 of the 20", True),
-        (2, "2 of the 20", True),
-        (3, "3 of the 20", False),
-        (20, "20 of the 20", False),
+        (0, "For none of the 20 largest is it shown that it helps"),
+        (1, "1 of the 20 largest helps"),
+        (2, "2 of the 20 largest help:"),
+        (20, "20 of the 20 largest help:"),
     ],
 )
 def test_a_few_useful_features_are_put_down_to_luck(
-    run: TrainingResult, useful: int, words: str, luck: bool
+    run: TrainingResult, useful: int, words: str
 ) -> None:
     result = with_drops(run, [0.5] * useful + [-0.5] * (30 - useful))
     text = panel(drivers, result, "drivers-top").answer.text
     assert words in text
-    assert ("Luck could do as much" in text) == luck
-    chance = stats.binomtest(useful, 20, 0.025, alternative="greater").pvalue
-    assert luck == (useful > 0 and chance > 0.05)
+    assert ("About 1 of 20 such intervals lies there by luck" in text) == (useful > 0)
+    assert ("up to 3 prove nothing" in text) == (useful > 0)
+
+
+def test_the_measure_is_said_to_be_of_the_permuted_rows(run: TrainingResult) -> None:
+    found = panel(drivers, run, "drivers-top")
+    assert value(found, "permuted_rows") == run.explanation.importance.permuted_rows == 10_000
+    assert "the mean rank IC of the 10,000 rows that are permuted is +0.0200" in found.answer.text
+
+
+@pytest.mark.parametrize(
+    ("drop", "words"),
+    [
+        (Interval(0.02, 0.01, 0.03, 9), "permuting it costs +2.00% more squared error (+1.00% to"),
+        (
+            Interval(-0.0029, -0.005, -0.001, 9),
+            "permuting it helps: +0.29% less squared error (+0.10% to +0.50%)",
+        ),
+        (
+            Interval(-0.0029, -0.005, 0.001, 9),
+            "is not shown to cost anything (-0.29% more squared error; -0.50% to +0.10%)",
+        ),
+        (Interval(0.02, NAN, NAN, 3), "not shown to cost anything (+2.00% more squared error; no"),
+    ],
+)
+def test_a_permutation_costs_helps_or_neither_is_shown(
+    run: TrainingResult, drop: Interval, words: str
+) -> None:
+    story = run.explanation.importance
+    first = dataclasses.replace(story.features[0], permutation=drop)
+    family = dataclasses.replace(story.families[0], permutation=drop)
+    result = with_importance(
+        run, measure="squared error", features=(first, *story.features[1:]),
+        families=(family, *story.families[1:]),
+    )  # fmt: skip
+    for name in ("drivers-top", "drivers-families"):
+        text = panel(drivers, result, name).answer.text
+        assert words in text
+        assert "(– to –)" not in text
+
+
+def test_a_better_ranking_without_a_feature_is_a_gain_of_rank_ic(run: TrainingResult) -> None:
+    first = dataclasses.replace(
+        run.explanation.importance.features[0], permutation=Interval(-0.003, -0.004, -0.002, 9)
+    )
+    result = with_importance(run, features=(first,))
+    text = panel(drivers, result, "drivers-top").answer.text
+    assert "permuting it helps: +0.0030 more rank IC (+0.0020 to +0.0040)" in text
 
 
 def test_drops_without_bounds_are_not_called_useless(run: TrainingResult) -> None:
@@ -223,8 +269,8 @@ def test_a_loss_is_told_as_a_rise(run: TrainingResult) -> None:
     result = with_importance(run, measure="log loss", skill=0.69)
     text = panel(drivers, result, "drivers-top").answer.text
     assert "more log loss" in text
-    assert "the log loss is 0.6900 before" in text
-    assert "+0.19% more" in text
+    assert "the mean log loss of the 10,000 rows that are permuted is 0.6900" in text
+    assert "more log loss" in text
 
 
 def test_noise_is_told_with_every_probe(run: TrainingResult) -> None:
@@ -233,10 +279,28 @@ def test_noise_is_told_with_every_probe(run: TrainingResult) -> None:
     assert value(found, "probe") == "one a ticker"
     assert value(found, "limit") == noise.limit
     assert value(found, "below") == len(noise.below)
-    for place, (name, share) in enumerate(noise.shares.items(), 1):
-        assert value(found, f"probe_{place}") == name
-        assert value(found, f"share_{place}") == share
-        assert value(found, f"drop_{place}") == noise.drops[name]
+    for place, kind in enumerate(noise.kinds, 1):
+        assert value(found, f"probe_{place}") == kind.name
+        assert value(found, f"share_{place}") == kind.mean
+        assert value(found, f"low_{place}") == kind.low
+        assert value(found, f"high_{place}") == kind.high
+        assert value(found, f"drop_{place}") == kind.drop
+    for name in ("drivers-noise", "drivers-top"):
+        text = panel(drivers, run, name).answer.text
+        assert "trongest of 20 columns of chance in 3 extra fits" in text
+
+
+def test_without_a_noise_line_no_feature_is_said_to_pass_it(run: TrainingResult) -> None:
+    story = run.explanation.importance
+    features = tuple(dataclasses.replace(e, better_than_noise=None) for e in story.features)
+    noise = dataclasses.replace(story.noise, limit=0.0, below=())
+    result = with_importance(run, features=features, noise=noise)
+    for name in ("drivers-noise", "drivers-top"):
+        text = panel(drivers, result, name).answer.text
+        assert "line can be drawn" in text
+        assert "strongest" not in text and "at or below" not in text
+    cells = {row[-1] for row in table(appendix, result, "features").rows}
+    assert cells == {"–"}
 
 
 def test_shares_on_permuted_labels_are_counted_and_correlated(run: TrainingResult) -> None:
@@ -249,6 +313,7 @@ def test_shares_on_permuted_labels_are_counted_and_correlated(run: TrainingResul
     table = np.array([(each.null_share, each.share) for each in features])
     assert value(found, "as_large") == (table[:, 0] >= table[:, 1]).sum()
     assert value(found, "correlation") == pytest.approx(stats.spearmanr(table).statistic)
+    assert "about half would in any case" in found.answer.text
 
 
 def test_directions_are_counted(run: TrainingResult) -> None:
@@ -283,7 +348,7 @@ def test_an_effect_is_told_with_its_move_and_what_missing_rows_get(run: Training
     effect = run.explanation.effects[0]
     path = effect_path(effect)
     assert (value(found, "move"), value(found, "low")) == (path.move, path.low)
-    assert "the effect is rising" in found.answer.text
+    assert "the line is rising" in found.answer.text
     column = run.shap.feature_names.index(effect.feature)
     lost = np.isnan(run.shap.features[:, column])
     assert value(found, "missing") == lost.mean() > 0
@@ -293,11 +358,19 @@ def test_an_effect_is_told_with_its_move_and_what_missing_rows_get(run: Training
     assert value(found, "partner") == effect.partner
 
 
-def test_an_effect_that_may_be_none_is_said_to(run: TrainingResult) -> None:
+@pytest.mark.parametrize("lucky", [False, True])
+def test_an_effect_is_told_by_the_interval_of_its_move_alone(
+    run: TrainingResult, lucky: bool
+) -> None:
     effect = run.explanation.effects[0]
-    unsure = dataclasses.replace(effect, low=(-1.0,) * 21, high=(1.0,) * 21)
+    # That one bound of twenty leaves 0 is no news: half of all bands do that by luck.
+    low = (-1.0,) * 9 + ((0.1 if lucky else -1.0),) + (-1.0,) * 11
+    unsure = dataclasses.replace(effect, low=low, high=(1.0,) * 21)
     text = panel(shape, explained_by(run, effects=(unsure,)), "shape-effect-1").answer.text
-    assert "it may be no effect" in text
+    assert "so the ends may be level)" in text
+    sure = panel(shape, run, "shape-effect-1")
+    assert "may be level" not in sure.answer.text
+    assert 0 < float(str(value(sure, "low")))
     unknown = dataclasses.replace(effect, low=(NAN,) * 21, high=(NAN,) * 21, partner="")
     text = panel(shape, explained_by(run, effects=(unknown,)), "shape-effect-1").answer.text
     assert "too few dates for an interval" in text
@@ -379,7 +452,14 @@ def test_a_move_is_between_the_rows_at_the_ends(rows: list[int]) -> None:
 def test_the_leading_pair_is_told_and_listed(run: TrainingResult) -> None:
     found = panel(shape, run, "shape-pairs-matrix")
     pairs = run.explanation.interactions.pairs
-    assert value(found, "share") == run.explanation.interactions.share
+    together = run.explanation.interactions
+    own = [together.matrix[place][place] for place in range(len(together.names))]
+    assert value(found, "own") == pytest.approx(1e4 * max(own))
+    assert value(found, "alone") == together.names[own.index(max(own))]
+    # A share of all pairs is no finding: it is as large on noise.
+    assert "share" not in found.answer.facts and "%" not in found.answer.text
+    note = table(shape, run, "shape-pairs").note
+    assert f"{together.share:.0%}" in note and "no measure" in note
     assert (value(found, "first"), value(found, "second")) == (pairs[0].first, pairs[0].second)
     rows = table(shape, run, "shape-pairs").rows
     assert [(row[1], row[2]) for row in rows] == [(pair.first, pair.second) for pair in pairs]
@@ -407,9 +487,15 @@ def test_agreement_of_folds_stands_beside_permuted_labels(run: TrainingResult) -
     assert value(found, "phi") == run.evaluation.stability.phi
     assert value(found, "phi_null") == run.evaluation.stability.phi_null
     assert "no steadier" not in found.answer.text
-    null = dataclasses.replace(run.evaluation.stability, phi_null=0.6)
+    assert value(found, "phi_pair") == run.evaluation.stability.phi_pair == 0.45
+    # Above the pair, though below Phi of all folds.
+    null = dataclasses.replace(run.evaluation.stability, phi_null=0.47)
     noise = dataclasses.replace(run, evaluation=dataclasses.replace(run.evaluation, stability=null))
-    assert "no steadier than on noise" in panel(stability, noise, "stability-tau").answer.text
+    text = panel(stability, noise, "stability-tau").answer.text
+    assert "On one pair of folds it is +0.45, and +0.47 where the same pair" in text
+    assert "no steadier than on noise" in text
+    line = stability_line(noise)
+    assert "on one pair of folds +0.45, and +0.47 with permuted labels" in line
 
 
 def test_the_least_steady_direction_is_named(run: TrainingResult) -> None:
@@ -418,6 +504,53 @@ def test_the_least_steady_direction_is_named(run: TrainingResult) -> None:
     weakest = min(shown, key=lambda each: each.agreement)
     assert (value(found, "weakest"), value(found, "agreement")) == (weakest.name, weakest.agreement)
     assert value(found, "steady") == sum(each.agreement == 1 for each in shown)
+
+
+def test_folds_that_do_not_use_a_feature_do_not_confirm_its_direction(run: TrainingResult) -> None:
+    features = [
+        dataclasses.replace(each, agreement=1.0, folds_used=8)
+        for each in run.explanation.importance.features
+    ]
+    features[1] = dataclasses.replace(features[1], folds_used=3)
+    found = panel(stability, with_importance(run, features=tuple(features)), "stability-direction")
+    assert (value(found, "steady"), value(found, "partly")) == (11, 1)
+    assert "11 of the 12 leading features push the same way in all 8 folds" in found.answer.text
+    assert "1 does so in all of the folds that use it" in found.answer.text
+    features[2] = dataclasses.replace(features[2], agreement=0.5, folds_used=6)
+    found = panel(stability, with_importance(run, features=tuple(features)), "stability-direction")
+    assert "50% of the folds that use it (used in 6 of 8)" in found.answer.text
+
+
+def test_a_chance_that_rounds_to_nothing_is_not_told_as_a_number(run: TrainingResult) -> None:
+    agreement = run.explanation.agreement
+    features = tuple(
+        dataclasses.replace(each, fold_shares=each.fold_shares * 2)
+        for each in run.explanation.importance.features
+    )
+    many = dataclasses.replace(agreement, folds=tuple(range(1, 17)))
+    result = explained_by(with_importance(run, features=features), agreement=many)
+    text = panel(stability, result, "stability-folds").answer.text
+    assert "hardly any would be" in text and "0.000" not in text
+
+
+def test_cohorts_without_an_interval_are_not_named(run: TrainingResult) -> None:
+    agreement = run.explanation.agreement
+    cohorts = [each for each in agreement.cohorts if each.kind == "year"]
+    wild = dataclasses.replace(cohorts[0], name="1999", rank_ic=Interval(0.9, NAN, NAN, 2))
+    kept = dataclasses.replace(cohorts[1], rank_ic=Interval(0.02, 0.01, 0.03, 9))
+
+    def text(*each: Cohort) -> str:
+        story = dataclasses.replace(agreement, cohorts=each)
+        return panel(stability, explained_by(run, agreement=story), "stability-year").answer.text
+
+    both = text(wild, kept)
+    assert f"The rank IC in {kept.name} is +0.0200 (+0.0100 to +0.0300)." in both
+    assert "1 of 1 interval lies above 0" in both
+    assert "rank IC is lowest" not in both and "+0.9000" not in both
+    alone = text(wild)
+    assert "No rank IC has an interval" in alone
+    for words in (both, alone):
+        assert "(– to –)" not in words
 
 
 @pytest.mark.parametrize("kind", ["year", "volatility", "sector"])
@@ -474,6 +607,54 @@ def test_a_case_is_told_with_its_rank_outcome_and_reasons(run: TrainingResult) -
         len({panel.question for panel in cases.section(run).content if isinstance(panel, Panel)})
         == 8
     )
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        (0, "ranked 4 of 8 by the model of fold 2. "),
+        (1, "ranked 4 of 8 by the model of fold 2, level with 1 other. "),
+        (4, "ranked 4 of 8 by the model of fold 2, level with 4 others. "),
+        (7, "All 8 tickers of the date have the same score by the model of fold 2. "),
+    ],
+)
+def test_tickers_of_the_same_score_are_said_to_be_level(
+    run: TrainingResult, level: int, words: str
+) -> None:
+    case = dataclasses.replace(run.explanation.cases[3], rank=4, tickers=8, level=level)
+    assert words in panel(cases, explained_by(run, cases=(case,)), "case-short").answer.text
+
+
+@pytest.mark.parametrize("above, short", [(-0.01, True), (0.01, False)])
+def test_the_extremes_say_what_they_are_the_extremes_of(
+    run: TrainingResult, above: float, short: bool
+) -> None:
+    words: tuple[tuple[CaseKind, str], ...] = (("best", "paid"), ("worst", "cost"))
+    for kind, word in words:
+        case = dataclasses.replace(run.explanation.cases[0], kind=kind, above=above)
+        result = explained_by(run, cases=(case,))
+        text = panel(cases, result, f"case-{kind}").answer.text
+        side = ", as a short, " if short else " "
+        assert f"{word} most{side}by score times excess return" in text
+        assert "no proof of" in text
+        small = dataclasses.replace(
+            result, evaluation=dataclasses.replace(run.evaluation, ranking=None)
+        )
+        text = panel(cases, small, f"case-{kind}").answer.text
+        assert f"{word} most{side}by score times return. " in text
+
+
+def test_a_forecast_rank_is_said_to_be_centred(run: TrainingResult) -> None:
+    rank = with_importance(run, quantity="rank within the date")
+    assert "(0 is the middle of the date" in panel(cases, rank, "case-best").answer.text
+    assert "middle of the date" not in panel(cases, run, "case-best").answer.text
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary", "rating"])
+def test_log_odds_are_said_to_be_those_before_calibration(kind: str) -> None:
+    result = make_result(kind, rows=30)
+    for part in (shape, cases):
+        assert ("before calibration" in part.section(result).data) == (kind != "regression")
 
 
 def test_all_reasons_are_listed_folded(run: TrainingResult) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src.v2.evaluation_records import Interval, Word
+from src.v2.evaluation_records import Interval, Outcome, Word
+from src.v2.explain.trust import check_plausibility
 from src.v2.explanation_records import TrustCheck
 from src.v2.figures.folds import fold_schedule
 from src.v2.page.panels import Fact, Panel, Section, Table
@@ -156,6 +157,29 @@ def test_checks_that_only_inform_are_not_counted_and_failures_are_named() -> Non
     assert passed_checks(with_word(run, WORDS[2])) == (1, 2, ("mean rank IC",))
 
 
+@pytest.mark.parametrize("outcome", ["plausible", "suspicious", "implausible"])
+def test_a_number_with_limits_counts_once_and_the_tile_agrees_with_the_tables(
+    outcome: Outcome,
+) -> None:
+    run = make_run()
+    (guard,) = run.evaluation.verdict.guard
+    found = dataclasses.replace(
+        run.evaluation.verdict, guard=(dataclasses.replace(guard, outcome=outcome),)
+    )
+    run = replace_evaluation(run, verdict=found)
+    checks = (
+        TrustCheck("additivity", "?", "Off by 0.", True, {}),
+        check_plausibility(run.evaluation),
+    )
+    run = dataclasses.replace(run, explanation=dataclasses.replace(run.explanation, checks=checks))
+    good = outcome == "plausible"
+    assert passed_checks(run) == (1 + good, 2, () if good else (guard.quantity,))
+    section = parts(trust.section(run))
+    assert section["trust-checks"].rows[1][1] == ("✓ passed" if good else "✗ not passed")
+    text = parts(verdict.section(run))["tile-checks"].answer.text
+    assert text.startswith(f"{1 + good} of 2\n") and ("all passed" in text) == good
+
+
 def test_the_card_names_the_run_its_data_and_its_limits() -> None:
     run = make_run()
     found = parts(card.section(run, IDENTITY))
@@ -240,7 +264,9 @@ def test_the_appendix_has_every_feature_and_metric_with_its_meaning() -> None:
     assert rows[3][8].value == features[3].permutation.mean
     assert rows[0][2] == run.features.docs[features[0].name]
     psi = {drift.feature: drift.psi for drift in run.explanation.drift}
-    np.testing.assert_array_equal([row[13].value for row in rows], [psi[row[0]] for row in rows])
+    column = found["features"].head.index("PSI")
+    shown = [row[column].value for row in rows]
+    np.testing.assert_array_equal(shown, [psi[row[0]] for row in rows])
     metrics = {row[0]: (row[1].value, row[2]) for row in found["metrics"].rows}
     assert metrics["cv_rank_ic_mean"] == (0.0213, "mean of a score over folds")
     assert metrics["cv_dates"][1] == "dates with at least 10 tickers"
@@ -257,3 +283,9 @@ def test_drift_is_put_into_words(psi: float, word: str) -> None:
     section = parts(trust.section(dataclasses.replace(run, explanation=told)))
     assert section["drift"].rows[0][2] == word
     assert section["trust-summary"].answer.facts["drifted"].value == (psi > 0.25)
+    assert section["trust-summary"].answer.facts["within"].value == 0
+    assert section["drift"].rows[0][4].value == first.within
+    unknown = dataclasses.replace(first, within=NAN)
+    told = dataclasses.replace(run.explanation, drift=(unknown,))
+    summary = parts(trust.section(dataclasses.replace(run, explanation=told)))["trust-summary"]
+    assert "too few to tell what is usual" in summary.answer.text

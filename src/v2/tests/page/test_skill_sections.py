@@ -283,6 +283,9 @@ def test_a_rule_is_beaten_only_with_an_interval(margin: Interval, reading: str) 
     assert answer.facts["rules"].value == 1
     rules = values(shown["skill-rules"])
     assert (rules["rule"], rules["luck"]) == ("ridge", 0.9)
+    text = shown["skill-rules"].answer.text
+    assert f"in {luck.folds} of 8 folds, it reaches +0.9000 (95% interval +0.8000 to" in text
+    assert "which can only be luck" in text
 
 
 def test_forecast_skill_is_that_of_the_mode() -> None:
@@ -306,7 +309,7 @@ def test_ratings_stand_with_their_intervals_highest_first() -> None:
     table = tables(replace(result, evaluation=evaluation))["skill-ratings"]
     rows = [[cell.text if isinstance(cell, Fact) else cell for cell in row] for row in table.rows]
     assert rows == [["Buy", "10", "+2.00%", "+1.00%", "+3.00%"], ["Sell", "5", "–", "–", "–"]]
-    assert "1 of 2 intervals exclude 0" in table.note
+    assert "Intervals that exclude 0: 1 of 2." in table.note
     assert "withheld" in table.note
     proven = replace(evaluation, verdict=replace(evaluation.verdict, word="evidence"))
     assert "withheld" not in tables(replace(result, evaluation=proven))["skill-ratings"].note
@@ -384,14 +387,16 @@ def test_bins_are_counted_that_hold_their_forecast() -> None:
     assert (said["low_forecast"], said["high_came"]) == (bins[0].forecast, bins[-1].realised.mean)
     right = tuple(replace(each, forecast=each.realised.mean) for each in bins)
     shown = panels(replace(result, detail=replace(result.detail, bins=right)))
-    assert "10 of 10 intervals hold their forecast: no error" in shown["errors-bins"].answer.text
+    text = shown["errors-bins"].answer.text
+    assert "Intervals that hold their forecast: 10 of 10, so no error" in text
+    assert "about one in 20 does not" in text
 
 
 def test_states_differ_only_where_intervals_are_apart() -> None:
     result = result_of()
     assert "no difference" in panels(result)["errors-regimes"].answer.text
     calm, middle, stormy = result.detail.regimes
-    apart = replace(stormy, rank_ic=Interval(0.2, 0.1, 0.3, 40), bias=0.03)
+    apart = replace(stormy, rank_ic=Interval(0.2, 0.1, 0.3, 40))
     detail = replace(result.detail, regimes=(calm, middle, apart))
     shown = panels(replace(result, detail=detail))
     assert "the states differ" in shown["errors-regimes"].answer.text
@@ -400,8 +405,26 @@ def test_states_differ_only_where_intervals_are_apart() -> None:
     sizes = values(shown["errors-sizes"])
     assert (sizes["most"], sizes["most_state"]) == (stormy.rmse, "stormy")
     assert (sizes["least"], sizes["least_state"]) == (calm.rmse, "calm")
-    assert (sizes["bias"], sizes["bias_state"]) == (0.03, "stormy")
-    assert "forecasts were too high by 3.00%" in shown["errors-sizes"].answer.text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.01, 0.05, "In the stormy third forecasts were too high: the mean error is +3.00% "),
+        (-0.01, 0.07, "In no third can the mean error be told from 0."),
+        (NAN, NAN, "In no third can the mean error be told from 0."),
+    ],
+)
+def test_a_mean_error_is_named_only_where_its_interval_excludes_0(
+    low: float, high: float, words: str
+) -> None:
+    result = result_of()
+    calm, middle, stormy = result.detail.regimes
+    biased = replace(stormy, bias=0.03, bias_low=low, bias_high=high)
+    shown = panels(replace(result, detail=replace(result.detail, regimes=(calm, middle, biased))))
+    answer = shown["errors-sizes"].answer
+    assert words in answer.text
+    assert ("too high" in answer.text) == (low > 0) == ("bias_1_low" in answer.facts)
 
 
 def test_states_whose_intervals_overlap_are_not_told_apart_by_their_means() -> None:
@@ -422,8 +445,11 @@ def test_the_worst_rows_are_folded_and_their_names_are_only_text() -> None:
     error = rows.rows[0][-1]
     assert isinstance(error, Fact)
     assert error.value == pytest.approx(first.forecast - first.realised)
+    found = panels(result)["errors-worst"].answer
     said = values(panels(result)["errors-worst"])
     assert (said["dates"], said["tickers"], said["of_date"]) == (1, 20, 20)
+    # Twenty tickers have one error each: none of them has the most.
+    assert f"at most 1 on one ticker and 20 on one date ({said['date']})." in found.text
     hostile = hostile_of("regression")
     said = values(panels(hostile)["errors-worst"])
     assert said["ticker"] == "<script>{x}</script>[31m"
@@ -487,3 +513,30 @@ def test_a_run_without_dates_says_so_in_words() -> None:
     assert [part.name for part in section.content] == ["errors-none"]
     assert "dates from" not in section.data
     assert "400 dates from 2020-01-01 to 2021-02-03" in errors.section(result).data
+
+
+def test_one_class_off_is_held_against_naming_one_class_always() -> None:
+    result = result_of("rating")
+    counts = ((5, 1, 0, 0, 4), (1, 9, 2, 1, 0), (0, 3, 30, 2, 0), (2, 0, 4, 8, 1), (1, 0, 0, 2, 4))
+    skill = result.evaluation.classes
+    assert skill is not None
+    evaluation = replace(result.evaluation, classes=replace(skill, confusion=counts))
+    answer = panels(replace(result, evaluation=evaluation))["errors-confusion"].answer
+    actual = [sum(row) for row in counts]
+    near = sum(counts[a][b] for a in range(5) for b in range(5) if abs(a - b) <= 1)
+    always = [sum(actual[a] for a in range(5) if abs(a - b) <= 1) for b in range(5)]
+    assert answer.facts["near"].value == near / sum(actual)
+    assert answer.facts["base"].value == max(always) / sum(actual)
+    assert answer.facts["middle"].value == "Hold"
+
+
+def test_what_is_rounded_to_nothing_has_no_sign() -> None:
+    result = result_of()
+    calm, *others = result.detail.regimes
+    tiny = Interval(-1e-7, -2e-7, -1e-8, 40)
+    detail = replace(result.detail, regimes=(replace(calm, rank_ic=tiny), *others))
+    text = panels(replace(result, detail=detail))["errors-regimes"].answer.text
+    assert "In the calm third 0.0000 (95% interval 0.0000 to 0.0000)" in text
+    assert Fact(-0.00001, "signed").text == Fact(0.00001, "signed").text == "0.00%"
+    assert Fact(-0.0001, "signed").text == "-0.01%"
+    assert Fact(math.inf, "signed").text == "–"

@@ -44,7 +44,7 @@ def test_a_quick_model_never_has_more_rounds_than_the_users() -> None:
     [(0.5, 0.1, "pass"), (0.3, 0.1, "warn"), (0.5, 0.6, "warn"), (0.5, NAN, "pass")],
 )
 def test_agreement_counts_above_chance_and_nonsense(low: float, null: float, outcome: str) -> None:
-    found = Stability(0.9, 0.7, low, 0.9, null, groups=30, top=6)
+    found = Stability(0.9, 0.7, low, 0.9, null, 0.7, groups=30, top=6)
     finding = probe_stability(found, 6)
     assert finding.outcome == outcome and "Stability is not skill" in finding.evidence
     alone = dataclasses.replace(found, phi=NAN)
