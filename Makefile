@@ -22,6 +22,11 @@ setup: ## Make or update the environment in .venv (every other target does so by
 	$(SET_UP)
 	@echo "The environment in .venv is ready."
 
+.PHONY: fetch
+fetch: ## Bring the store of Yahoo's bars up to date, and list what it holds
+	$(SET_UP)
+	$(PYTHON) -m src.v2.fetch $(ARGS)
+
 .PHONY: train
 train: ## Train and evaluate a model on the data of config.yaml
 	$(SET_UP)

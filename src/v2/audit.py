@@ -67,7 +67,9 @@ def audit(config: Config, run_log: RunLog) -> tuple[AuditCheck, ...]:
         from src.v2.tracking.runs import training_run
     check_device(config.model)
     with stages.stage("bars"):
-        bars, market, coverage = load_bars(config.data, tuple(config.features.columns))
+        bars, market, coverage = load_bars(
+            config.data, tuple(config.features.columns), config.paths.bars_dir, progress_bar
+        )
     name = f"audit_{now:%Y%m%d_%H%M%S}"
     tags = _tags(config, coverage, now)
     with training_run(config.mlflow, run_name=name, tags=tags) as run:

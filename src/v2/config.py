@@ -74,6 +74,12 @@ class YahooConfig(Section):
     backoff_sec: float = Field(
         2.0, ge=0, description="first pause between tries, doubled each time"
     )
+    store: bool = Field(
+        True, description="keep bars in paths.bars_dir and ask only for what is missing"
+    )
+    overlap: int = Field(
+        10, ge=3, description="stored sessions asked for again, to notice splits and dividends"
+    )
 
 
 class DataConfig(Section):
@@ -314,6 +320,13 @@ class ReportConfig(Section):
     open: bool = Field(False, description="show the page in the browser")
 
 
+class FetchConfig(Section):
+    """How the fetch command fills the store of bars."""
+
+    format: Literal["table", "csv", "json"] = Field("table", description="table of what is stored")
+    full: bool = Field(False, description="ask for the whole history of every ticker again")
+
+
 class PathsConfig(Section):
     """Where results are written."""
 
@@ -321,6 +334,7 @@ class PathsConfig(Section):
     logs_dir: Path = Path("logs")
     reports_dir: Path = Path("reports")
     ledger_dir: Path = Path("ledger")
+    bars_dir: Path = Path("bars")
     model_path: Path | None = Field(None, description="folder of the model; empty: a new name")
     overwrite: bool = Field(False, description="replace model_path when it exists")
 
@@ -351,6 +365,7 @@ class Config(BaseSettings):
     predict: PredictConfig = PredictConfig()
     runs: RunsConfig = RunsConfig()
     report: ReportConfig = ReportConfig()
+    fetch: FetchConfig = FetchConfig()
     paths: PathsConfig = PathsConfig()
 
     @model_validator(mode="after")

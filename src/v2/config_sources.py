@@ -54,7 +54,12 @@ _LIST_FLAGS += (
     "--features.modules",
     "--label.rating-thresholds",
 )
-_SWITCHES = {"-y": "--paths.overwrite", "--yes": "--paths.overwrite", "--ui": "--runs.ui"}
+_SWITCHES = {
+    "-y": "--paths.overwrite",
+    "--yes": "--paths.overwrite",
+    "--ui": "--runs.ui",
+    "--full": "--fetch.full",
+}
 _NEGATIVE_NUMBER = re.compile(r"^-\.?\d")
 
 

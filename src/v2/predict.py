@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.v2.config import Config
 from src.v2.config_sources import load_config
-from src.v2.console import log_to, printable, run_command, show_note
+from src.v2.console import log_to, printable, progress_bar, run_command, show_note
 from src.v2.errors import DataError, ModelError
 from src.v2.summary_text import sessions
 
@@ -104,7 +104,9 @@ def _forecast(config: Config, model: Any, card: ModelCard) -> Forecast:
     from src.v2.api import predict
     from src.v2.data.sources import load_bars
 
-    bars, market, _ = load_bars(config.data, tuple(config.features.columns))
+    bars, market, _ = load_bars(
+        config.data, tuple(config.features.columns), config.paths.bars_dir, progress_bar
+    )
     as_of = config.predict.as_of
     if as_of is not None:
         bars = bars.filter(pl.col("date") <= as_of)

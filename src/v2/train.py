@@ -76,7 +76,9 @@ def train(config: Config, run_log: RunLog) -> Trained:
     check_device(config.model)
     with stages.stage("bars"):
         sectors = load_sectors(config.data.sectors)
-        bars, market, coverage = load_bars(config.data, tuple(config.features.columns))
+        bars, market, coverage = load_bars(
+            config.data, tuple(config.features.columns), config.paths.bars_dir, progress_bar
+        )
     unknown = [ticker for ticker in coverage.tickers if ticker not in sectors]
     if config.data.sectors is not None and unknown:
         show_note(

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import warnings
 from collections.abc import Collection
 
 import polars as pl
 
 from src.v2.data.columns import NUMBERS, PRICES, SCHEMA, UNREADABLE, UNREADABLE_CELL, read_types
+from src.v2.data.exchange import sessions_between
 from src.v2.data.losses import (
     NO_BAR,
     TOO_SHORT,
@@ -36,7 +36,6 @@ ROUNDING = 1e-3
 EQUAL_CLOSES = 10
 """More equal closes in a row than this are reported."""
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
-_OLDEST = dt.date(1900, 1, 1)
 
 
 def find_bad_rows(bars: pl.DataFrame, calendar: str | None = None) -> pl.DataFrame:
@@ -229,17 +228,7 @@ def _sessions(dates: pl.Series, calendar: str) -> pl.Series:
     first, last = dates.min(), dates.max()
     if not isinstance(first, dt.date) or not isinstance(last, dt.date):
         return pl.Series([], dtype=pl.Date)
-    with warnings.catch_warnings():
-        # Deprecations between this library and pandas are nothing that a user can act on.
-        warnings.simplefilter("ignore")
-        import exchange_calendars
-
-        # A margin, since a calendar needs at least one session.
-        newest = dt.date.today() + dt.timedelta(days=366)
-        start = min(max(first, _OLDEST), newest) - dt.timedelta(days=10)
-        end = max(min(last, newest), _OLDEST) + dt.timedelta(days=10)
-        exchange = exchange_calendars.get_calendar(calendar, start=start, end=end)
-    return pl.Series([session.date() for session in exchange.sessions], dtype=pl.Date)
+    return sessions_between(first, last, calendar)
 
 
 def _sorted(bars: pl.DataFrame) -> pl.DataFrame:

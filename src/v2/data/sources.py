@@ -15,10 +15,12 @@ from typing import cast
 import polars as pl
 
 from src.v2.config import DataConfig
+from src.v2.console import Track, no_progress, show_note
 from src.v2.data import yahoo
 from src.v2.data.bars import bars_fingerprint, clean_rows, find_equal_closes
 from src.v2.data.files import read_file, read_files
 from src.v2.data.losses import Cleaned, check_losses, list_reasons
+from src.v2.data.store_bars import stored_bars
 from src.v2.errors import DataError
 from src.v2.records import Coverage, Drop
 
@@ -37,7 +39,10 @@ class _Fetched:
 
 
 def load_bars(
-    config: DataConfig, own_columns: Collection[str] = ()
+    config: DataConfig,
+    own_columns: Collection[str] = (),
+    bars_dir: Path | None = None,
+    track: Track = no_progress,
 ) -> tuple[pl.DataFrame, pl.DataFrame | None, Coverage]:
     """Load, check and count the bars of a run.
 
@@ -47,6 +52,10 @@ def load_bars(
         The section ``data``.
     own_columns
         Names of ``features.columns``, for source ``files``.
+    bars_dir
+        The store of Yahoo's bars; None for none.
+    track
+        Shows progress over downloads into the store.
 
     Returns
     -------
@@ -60,9 +69,9 @@ def load_bars(
     DataError
         When the bars cannot be used, naming why.
     SourceUnavailable
-        When Yahoo gives nothing.
+        When Yahoo gives nothing, and the store has nothing.
     """
-    fetched = _fetch(config, own_columns)
+    fetched = _fetch(config, own_columns, bars_dir, track)
     inside = _within(fetched.bars, config.start, config.end)
     market, remarks = _market_bars(inside, config)
     asked = _asked(config)
@@ -81,7 +90,9 @@ def load_bars(
     return cleaned.bars, market, _coverage(config, fetched, cleaned, failed, notes, market)
 
 
-def _fetch(config: DataConfig, own_columns: Collection[str]) -> _Fetched:
+def _fetch(
+    config: DataConfig, own_columns: Collection[str], bars_dir: Path | None, track: Track
+) -> _Fetched:
     """Ask the configured source."""
     if config.source != "files" and own_columns:
         raise DataError(
@@ -96,13 +107,21 @@ def _fetch(config: DataConfig, own_columns: Collection[str]) -> _Fetched:
             raise DataError("data.path must name a file or folder for data.source files.")
         read = read_files(config.path, own_columns)
         return _Fetched(read.bars, config.path.stem, read.failed, read.notes)
-    tickers = dict.fromkeys(_asked(config))
-    if config.market_ticker is not None:
-        tickers[_named(config, config.market_ticker)] = None
-    bars, failed = yahoo.download_bars(
-        list(tickers), config.yahoo, config.period, config.start, config.end
-    )
-    return _Fetched(bars, "yahoo", failed)
+    tickers, wanted = yahoo_tickers(config), (config.period, config.start, config.end)
+    if bars_dir is None or not config.yahoo.store:
+        bars, failed = yahoo.download_bars(tickers, config.yahoo, *wanted)
+        return _Fetched(bars, "yahoo", failed)
+    bars, failed, remarks = stored_bars(bars_dir, tickers, config.yahoo, *wanted, track=track)
+    for remark in remarks:
+        show_note(f"{remark}.")
+    return _Fetched(bars, "yahoo", failed, remarks)
+
+
+def yahoo_tickers(config: DataConfig) -> tuple[str, ...]:
+    """List the symbols that Yahoo is asked for: those of the universe and of the market."""
+    names = config.tickers or config.default_tickers
+    market = () if config.market_ticker is None else (config.market_ticker,)
+    return tuple(dict.fromkeys(name.upper() for name in (*names, *market)))
 
 
 def _asked(config: DataConfig) -> tuple[str, ...]:

@@ -38,7 +38,16 @@ def tree(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "scripts", copy / "scripts")
     for name in ("Makefile", "requirements.lock"):
         shutil.copy(ROOT / name, copy)
-    for name in ("models", "reports", "logs", "ledger", "mlruns", "src/__pycache__", ".mypy_cache"):
+    for name in (
+        "models",
+        "reports",
+        "logs",
+        "ledger",
+        "bars",
+        "mlruns",
+        "src/__pycache__",
+        ".mypy_cache",
+    ):
         (copy / name).mkdir(parents=True)
         (copy / name / "kept").touch()
         (copy / name / ".gitkeep").touch()
@@ -118,7 +127,7 @@ def test_clean_leaves_results_alone(make: Make, tree: Path) -> None:
     assert make("clean").returncode == 0
     assert not (tree / ".mypy_cache").exists()
     assert not (tree / "src" / "__pycache__").exists()
-    for name in ("models", "reports", "logs", "ledger", "mlruns"):
+    for name in ("models", "reports", "logs", "ledger", "bars", "mlruns"):
         assert (tree / name / "kept").exists()
     assert (tree / "mlruns.db").exists()
     assert (tree / ".venv").exists()
@@ -135,7 +144,7 @@ def test_clean_all_needs_a_yes(make: Make, tree: Path) -> None:
     assert (tree / "models" / "kept").exists()
 
     assert make("clean-all", "CONFIRM=yes").returncode == 0
-    for name in ("models", "reports", "logs", "ledger"):
+    for name in ("models", "reports", "logs", "ledger", "bars"):
         assert [path.name for path in (tree / name).iterdir()] == [".gitkeep"]
     for name in ("mlruns", "mlruns.db", ".venv"):
         assert not (tree / name).exists()

@@ -8,9 +8,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
@@ -18,34 +16,21 @@ import pytest
 from src.v2.config import DataConfig, YahooConfig
 from src.v2.data import yahoo
 from src.v2.data.sources import load_bars
-from src.v2.data.yahoo import download_bars, first_date, last_final_date
+from src.v2.data.windows import first_date, last_final_date
+from src.v2.data.yahoo import download_bars
 from src.v2.errors import DataError, SourceUnavailable
-from src.v2.tests.data.yahoo_server import NOT_FOUND, YahooServer, chart, no_data, opening
+from src.v2.tests.data.yahoo_server import (
+    NOT_FOUND,
+    YahooServer,
+    chart,
+    no_data,
+    opening,
+)
 
 FAST = YahooConfig(batch_size=5, timeout_sec=5.0, attempts=4, backoff_sec=0.01)
 NOW = dt.datetime(2020, 2, 1, 12, 0, tzinfo=dt.UTC)
 DAYS = [day for day in (dt.date(2020, 1, 2 + n) for n in range(28)) if day.weekday() < 5]
 CLOSES: list[float | None] = [100.0 + n for n in range(len(DAYS))]
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[YahooServer]:
-    """Send every request for a host of Yahoo to the local server."""
-    session = pytest.importorskip("curl_cffi.requests").Session
-    singleton = pytest.importorskip("yfinance.data").SingletonMeta
-    local = YahooServer()
-    request = session.request
-
-    def redirected(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-        parts = urlsplit(url)
-        assert parts.hostname is not None and parts.hostname.endswith("yahoo.com"), url
-        address = f"{local.url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
-        return request(self, method, address, *args, **kwargs)
-
-    monkeypatch.setattr(session, "request", redirected)
-    monkeypatch.setattr(singleton, "_instances", {})
-    yield local
-    local.close()
 
 
 def download(
@@ -179,7 +164,7 @@ def test_no_connection_ends_soon_and_says_what_to_do(
     failures: list[Exception] = []
     explain = yahoo._explain
 
-    def counted(error: Exception) -> yahoo._Answer:
+    def counted(error: Exception) -> yahoo.Answer:
         failures.append(error)
         return explain(error)
 
@@ -249,13 +234,13 @@ def test_an_interruption_stops_what_has_not_started(
     started: list[str] = []
     lock = threading.Lock()
 
-    def ask(name: str) -> yahoo._Answer:
+    def ask(name: str) -> yahoo.Answer:
         with lock:
             started.append(name)
         if name == "T1":
             raise KeyboardInterrupt
         time.sleep(0.02)
-        return yahoo._Answer("unknown", reason="no")
+        return yahoo.Answer("unknown", reason="no")
 
     with pytest.raises(KeyboardInterrupt):
         yahoo._ask_all([f"T{n}" for n in range(500)], ask)

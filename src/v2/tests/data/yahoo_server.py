@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 Reply = tuple[int, str]
@@ -84,6 +84,23 @@ def chart(
     return json.dumps({"chart": {"result": [result], "error": None}})
 
 
+def redirect(server: str, set_attribute: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Send every request of this process for a host of Yahoo to a server."""
+    from curl_cffi.requests import Session
+    from yfinance.data import SingletonMeta
+
+    request = Session.request
+
+    def redirected(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        parts = urlsplit(url)
+        assert parts.hostname is not None and parts.hostname.endswith("yahoo.com"), url
+        local = f"{server}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+        return request(self, method, local, *args, **kwargs)  # type: ignore[arg-type]
+
+    set_attribute(Session, "request", redirected)
+    set_attribute(SingletonMeta, "_instances", {})
+
+
 def no_data(reason: str = NOT_FOUND) -> str:
     error = {"code": "Not Found", "description": reason}
     return json.dumps({"chart": {"result": None, "error": error}})
@@ -131,7 +148,7 @@ class YahooServer:
             return 200, "a.crumb"
         if not parts.path.startswith("/v8/finance/chart/"):
             return 404, "{}"
-        ticker = parts.path.rsplit("/", 1)[1]
+        ticker = unquote(parts.path.rsplit("/", 1)[1])
         if query.get("range") == ["1d"]:
             # What yfinance asks first, to learn the time zone.
             behaviour = self.behaviours.get(f"{ticker} zone") or self.behaviours.get(ticker)
@@ -151,6 +168,38 @@ class YahooServer:
         self.behaviours[ticker] = lambda number, query: (
             failure if number <= failures else (200, body)
         )
+
+    def history(
+        self,
+        ticker: str,
+        days: list[dt.date],
+        closes: list[float | None],
+        ratios: list[float] | None = None,
+        zone: str = "America/New_York",
+        clock: dt.time = dt.time(9, 30),
+    ) -> None:
+        """Answer each window with the bars inside, as the real one does."""
+        ratios = ratios or [1.0] * len(days)
+        moments = [opening(day, zone, clock) for day in days]
+
+        def answer(number: int, query: dict[str, list[str]]) -> Reply:
+            first = int(query.get("period1", ["0"])[0])
+            last = int(query.get("period2", ["99999999999"])[0])
+            inside = [place for place, moment in enumerate(moments) if first <= moment < last]
+            return 200, chart(
+                ticker,
+                [days[place] for place in inside],
+                [closes[place] for place in inside],
+                [ratios[place] for place in inside],
+                zone=zone,
+                clock=clock,
+            )
+
+        self.behaviours[ticker] = answer
+
+    def bars_asked(self, ticker: str) -> int:
+        """Count the requests for bars, leaving out those for the time zone."""
+        return sum(query.get("range") != ["1d"] for query in self.queries.get(ticker, []))
 
     def slowly(self, ticker: str, seconds: float, body: str) -> None:
         def wait(number: int, query: dict[str, list[str]]) -> Reply:
