@@ -126,7 +126,7 @@ class FeaturesConfig(Section):
             *("momentum", "trend", "oscillators", "volatility", "drawdown", "range", "volume"),
             *("market", "calendar", "cross_section"),
         ),
-        description="families of features, in order",
+        description="families of features, in order; alpha158 is optional",
     )
     exclude: Names = Field((), description="features left out by name")
     modules: Names = Field((), description="own Python files with features() -> list[Feature]")

@@ -13,6 +13,7 @@ import polars as pl
 
 from src.v2.config import FeaturesConfig
 from src.v2.errors import ConfigError
+from src.v2.features.alpha158 import alpha158_features
 from src.v2.features.cross_section import cross_section_features
 from src.v2.features.drawdown import drawdown_features
 from src.v2.features.market import market_features
@@ -41,6 +42,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )
 """The families, in the order of the configuration's default."""
 
+OPTIONAL_FAMILIES: Mapping[str, Family] = MappingProxyType({"alpha158": alpha158_features})
+"""Families that a configuration must name."""
+
 
 def active_features(config: FeaturesConfig) -> list[Feature]:
     """Gather every feature that a configuration asks for: families, own files, own columns.
@@ -51,7 +55,8 @@ def active_features(config: FeaturesConfig) -> list[Feature]:
         An unknown family or excluded name, two features of one name, or an unusable file.
     """
     own = [*load_own_features(config.modules), *column_features(config.columns)]
-    return collect_features(FAMILIES, config.families, config.exclude, own)
+    known = {**FAMILIES, **OPTIONAL_FAMILIES}
+    return collect_features(known, config.families, config.exclude, own)
 
 
 def load_own_features(paths: Iterable[str | Path]) -> list[Feature]:
@@ -134,6 +139,16 @@ def column_features(columns: Mapping[str, int]) -> list[Feature]:
         )
         for name, lag in columns.items()
     ]
+
+
+def features_page() -> str:
+    """Return the page of features: the defaults, then each family that must be asked for."""
+    parts = [features_markdown(active_features(FeaturesConfig()))]
+    for name, family in OPTIONAL_FAMILIES.items():
+        parts.append(f"## Optional: `--features.families {name}`")
+        parts.append("Not computed unless the configuration names it, alone or with others.")
+        parts.append(features_markdown(family()))
+    return "\n\n".join(parts) + "\n"
 
 
 def features_markdown(features: Iterable[Feature]) -> str:

@@ -6,6 +6,7 @@
 | return | simple return since the last bar (fraction) | close |
 | log_close | logarithm of the close, 0 at the first bar | close |
 | log_return | logarithmic return since the last bar | close |
+| first_close | first known close, which every price is divided by | close |
 | last_close | close of the last bar | close |
 | true_range | higher of high and last close, minus lower of low and last close | high, low, close |
 | typical_price | mean of high, low and close | high, low, close |
@@ -51,8 +52,9 @@ def add_inputs(bars: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
         volume = pl.col("volume").cast(pl.Float64)
         valid.append(pl.when((volume >= 0) & volume.is_finite()).then(volume))
     table = bars.with_columns(valid)
-    first_close = pl.col("close").drop_nulls().first().over("ticker")
-    table = table.with_columns([pl.col(name) / first_close for name in prices])
+    first = pl.col("close").drop_nulls().first().over("ticker")
+    table = table.with_columns(first.alias("first_close"))
+    table = table.with_columns([pl.col(name) / pl.col("first_close") for name in prices])
     table = table.with_columns(
         pl.int_range(pl.len()).over("ticker").cast(pl.Float64).alias("row"),
         pl.col("close").shift(1).over("ticker").alias("last_close"),

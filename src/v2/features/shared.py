@@ -10,6 +10,7 @@ import math
 
 import polars as pl
 
+from src.v2.features.alpha158_columns import alpha_columns
 from src.v2.features.formulas import TINY, above, deviation, slope, wilder_mean
 
 MARKET_WINDOWS = (60, 120, 252)
@@ -25,11 +26,11 @@ def shared_columns() -> dict[str, pl.Expr]:
     """
     returns, close, volume = pl.col("return"), pl.col("close"), pl.col("volume")
     columns: dict[str, pl.Expr] = {}
-    for window in (10, 20, 30, 60, 90, 120, 252):
+    for window in (5, 10, 20, 30, 60, 90, 120, 252):
         columns[f"deviation_{window}"] = deviation(returns, window)
-    for window in (60, 90, 120, 252):
+    for window in (5, 10, 20, 30, 60, 90, 120, 252):
         columns[f"mean_return_{window}"] = returns.rolling_mean(window)
-    for window in (5, 10, 20, 50, 60, 100, 200):
+    for window in (5, 10, 20, 30, 50, 60, 100, 200):
         columns[f"sma_{window}"] = close.rolling_mean(window)
     for window in (20, 60):
         middle = pl.col(f"sma_{window}")
@@ -44,17 +45,17 @@ def shared_columns() -> dict[str, pl.Expr]:
         columns[f"ema_{window}"] = close.ewm_mean(span=window, adjust=False)
     columns["macd_12_26"] = pl.col("ema_12") - pl.col("ema_26")
     columns["macd_signal_12_26_9"] = pl.col("macd_12_26").ewm_mean(span=9, adjust=False)
-    for window in (14, 20, 60):
+    for window in (5, 10, 14, 20, 30, 60):
         columns[f"highest_{window}"] = pl.col("high").rolling_max(window)
         columns[f"lowest_{window}"] = pl.col("low").rolling_min(window)
     for window in (90, 180, 252):
         columns[f"top_close_{window}"] = close.rolling_max(window)
-    for window in (5, 20, 60):
+    for window in (5, 10, 20, 30, 60):
         columns[f"mean_volume_{window}"] = volume.rolling_mean(window)
     columns["volume_deviation_60"] = volume.rolling_std(60)
     columns["atr_14"] = wilder_mean(pl.col("true_range"), 14, first=1)
     columns["rsi_14"] = _rsi(14)
-    columns |= _directional_columns() | _market_columns() | _volume_columns()
+    columns |= _directional_columns() | _market_columns() | _volume_columns() | alpha_columns()
     return columns
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from src.v2.config import FeaturesConfig
 from src.v2.evaluation.catalogue import FOLD_KEYS, KEYS, SCORES, metrics_markdown
 from src.v2.evaluation.catalogue_evaluation import EVALUATION_KEYS
 from src.v2.evaluation.metric_doc import MetricDoc
-from src.v2.features.families import active_features, features_markdown
+from src.v2.features.families import features_page
 from src.v2.page.content import page_sections
 from src.v2.tests.page.made_up import IDENTITY, make_run
 from src.v2.tests.workplace import Workplace
@@ -21,8 +20,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_the_page_of_features_is_that_of_the_records() -> None:
-    page = (ROOT / "docs" / "features.md").read_text()
-    assert page == features_markdown(active_features(FeaturesConfig()))
+    assert (ROOT / "docs" / "features.md").read_text() == features_page()
 
 
 def test_the_page_of_metrics_is_that_of_the_records() -> None:
