@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from src.v2.case_records import Case, CaseKind, Part
 from src.v2.config import SMALL_UNIVERSE
 from src.v2.explain.direction import quantity_name, signed_values
 from src.v2.explain.importance import features_for_most
@@ -22,7 +23,6 @@ from src.v2.explain.phrases import phrases
 from src.v2.explain.places import daily_values, places, shared_features
 from src.v2.explain.reasons import strongest, write_reason
 from src.v2.explain.shap_values import explain_rows
-from src.v2.explanation_records import Case, CaseKind, Part
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.panel import Panel

@@ -20,12 +20,7 @@ from src.v2.explain.blocks import BlockBounds, block_length, date_block_bounds
 from src.v2.explain.direction import explained, quantity_name
 from src.v2.explain.noise_probes import noise_line
 from src.v2.explain.permuted_importance import permutation_drops
-from src.v2.explanation_records import (
-    FamilyImportance,
-    FeatureImportance,
-    Importance,
-    NoiseLine,
-)
+from src.v2.explanation_records import FamilyImportance, FeatureImportance, Importance, NoiseLine
 from src.v2.modeling.walk_forward import FoldFit, Trainer
 from src.v2.records import ShapSample
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from src.v2.case_records import NewestRanking, RankedTicker
 from src.v2.explain.direction import quantity_name, signed_values
 from src.v2.explain.places import daily_values, places, shared_features
 from src.v2.explain.reasons import reason_rows
 from src.v2.explain.shap_values import explain_rows
-from src.v2.explanation_records import NewestRanking, RankedTicker
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.panel import Panel

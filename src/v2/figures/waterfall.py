@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.v2.case_records import Case
 from src.v2.explain.direction import quantity_axis
-from src.v2.explanation_records import Case
 from src.v2.figures.marks import plain_ticks
 from src.v2.figures.style import (
     BLUE,

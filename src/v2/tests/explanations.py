@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from src.v2.case_records import Case, CaseKind, NewestRanking, Part, RankedTicker
 from src.v2.detail_records import (
     Decay,
     ForecastBin,
@@ -21,8 +22,6 @@ from src.v2.detail_records import (
 from src.v2.evaluation_records import Interval
 from src.v2.explanation_records import (
     Agreement,
-    Case,
-    CaseKind,
     Cohort,
     CohortKind,
     Drift,
@@ -32,12 +31,9 @@ from src.v2.explanation_records import (
     FeatureImportance,
     Importance,
     Interactions,
-    NewestRanking,
     NoiseKind,
     NoiseLine,
     Pair,
-    Part,
-    RankedTicker,
     TrustCheck,
 )
 

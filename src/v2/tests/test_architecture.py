@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "v2"
 
 FLOORS = [
     {"errors", "config", "config_sources", "console"},
-    {"evaluation_records"},
+    {"evaluation_records", "case_records"},
     {"explanation_records", "detail_records"},
     {"records"},
     {"data"},

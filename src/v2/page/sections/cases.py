@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from functools import partial
 
+from src.v2.case_records import Case, CaseKind
 from src.v2.explain.direction import uncalibrated
-from src.v2.explanation_records import Case, CaseKind
 from src.v2.figures.waterfall import waterfall
 from src.v2.page.explaining import move_fact
 from src.v2.page.newest import newest_table

@@ -94,7 +94,8 @@ def _top(importance: Importance) -> Panel:
         "permuted, with intervals around a line at zero.",
         "Mean |SHAP| says what moves the forecast, not what helps it: noise moves it too. The "
         "permutation drop says what helps; but a feature whose twin remains loses little. Hollow: "
-        "at or below the noise line. The intervals allow for the dates, not for another fit.",
+        "at or below the noise line in the fits that draw it. The intervals allow for the dates, "
+        "not for another fit.",
         wide=True,
     )
 

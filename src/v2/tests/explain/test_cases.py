@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src.v2.case_records import Case
 from src.v2.config import FeaturesConfig, LabelConfig, ModelConfig, ValidationConfig
 from src.v2.explain.cases import PARTS, cases
-from src.v2.explanation_records import Case
 from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
 from src.v2.modeling.folds import schedule_folds

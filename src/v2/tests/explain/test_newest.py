@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from src.v2.case_records import NewestRanking
 from src.v2.explain import newest
 from src.v2.explain.direction import signed_values
 from src.v2.explain.newest import REASONS, newest_ranking
-from src.v2.explanation_records import NewestRanking
 from src.v2.tests.explain.test_cases import ALL, DOCS, World, world
 
 

@@ -15,9 +15,10 @@ from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
 from scipy import stats
 
+from src.v2.case_records import Case
 from src.v2.evaluation_records import Interval
 from src.v2.explain.direction import explained
-from src.v2.explanation_records import Case, Interactions, NoiseKind
+from src.v2.explanation_records import Interactions, NoiseKind
 from src.v2.figures.beeswarm import beeswarm, shown_range, swarm
 from src.v2.figures.drivers import (
     family_columns,

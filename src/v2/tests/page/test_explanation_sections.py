@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from src.v2.case_records import CaseKind
 from src.v2.evaluation_records import Interval
 from src.v2.explain.direction import explained
-from src.v2.explanation_records import CaseKind, Cohort, Effect, Explanation, Importance
+from src.v2.explanation_records import Cohort, Effect, Explanation, Importance
 from src.v2.page.effect_words import effect_path
 from src.v2.page.panels import Fact, Panel, Section, Table
 from src.v2.page.sections import appendix, cases, drivers, shape, stability
