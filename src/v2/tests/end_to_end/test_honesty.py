@@ -98,7 +98,15 @@ def _until(bars: pl.DataFrame, day: dt.date) -> pl.DataFrame:
     return bars.filter(pl.col("date") <= day)
 
 
-@pytest.mark.parametrize("fate", ["delisted", "halted", "halted for good", "listed"])
+@pytest.mark.parametrize(
+    "fate",
+    [
+        "delisted",
+        "listed",
+        pytest.param("halted", marks=pytest.mark.slow),
+        pytest.param("halted for good", marks=pytest.mark.slow),
+    ],
+)
 def test_what_becomes_of_a_ticker_after_a_fold_began_changes_nothing_before(fate: str) -> None:
     bars = random_walk_bars(26, 1100, 8)
     days = bars["date"].unique().sort()
