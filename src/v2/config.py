@@ -327,6 +327,30 @@ class FetchConfig(Section):
     full: bool = Field(False, description="ask for the whole history of every ticker again")
 
 
+class ScaleConfig(Section):
+    """Where the panel lies, and where the work is done."""
+
+    mode: Literal["memory", "external"] = Field(
+        "memory", description="panel in memory, or on disk in blocks of dates"
+    )
+    engine: Literal["local", "dask"] = Field(
+        "local", description="work in this process, or on the workers of a Dask cluster"
+    )
+    scheduler: str | None = Field(
+        None, description="address of a Dask scheduler, tcp://host:8786; empty: workers here"
+    )
+    workers: int | None = Field(
+        None, ge=1, description="worker processes of engine dask without a scheduler; empty: 2"
+    )
+    rows_at_once: int = Field(
+        1_000_000, ge=10_000, description="rows of a chunk of tickers and of a block of dates"
+    )
+    attempts: int = Field(3, ge=1, description="tries of a fold when workers are lost")
+    time_limit_sec: float = Field(
+        3600.0, gt=0, description="seconds after which a try on the cluster is given up"
+    )
+
+
 class PathsConfig(Section):
     """Where results are written."""
 
@@ -335,6 +359,9 @@ class PathsConfig(Section):
     reports_dir: Path = Path("reports")
     ledger_dir: Path = Path("ledger")
     bars_dir: Path = Path("bars")
+    scratch_dir: Path = Field(
+        Path("scratch"), description="blocks of scale.mode external, removed after the run"
+    )
     model_path: Path | None = Field(None, description="folder of the model; empty: a new name")
     overwrite: bool = Field(False, description="replace model_path when it exists")
 
@@ -366,6 +393,7 @@ class Config(BaseSettings):
     runs: RunsConfig = RunsConfig()
     report: ReportConfig = ReportConfig()
     fetch: FetchConfig = FetchConfig()
+    scale: ScaleConfig = ScaleConfig()
     paths: PathsConfig = PathsConfig()
 
     @model_validator(mode="after")
@@ -375,6 +403,13 @@ class Config(BaseSettings):
                 "data.path must name a file or folder for data.source files; got nothing"
             )
         start, end = self.data.start, self.data.end
+        if self.scale.mode == "external" and self.scale.engine == "dask":
+            raise ValueError(
+                "scale.mode external is for one machine; engine dask spreads the panel over its "
+                "workers' memory instead. Choose one of them."
+            )
+        if self.scale.engine == "local" and (self.scale.scheduler or self.scale.workers):
+            raise ValueError("scale.scheduler and scale.workers need scale.engine dask; got local.")
         if start is not None and end is not None and start >= end:
             raise ValueError(f"data.start must be before data.end; got {start} and {end}")
         return self
@@ -389,6 +424,9 @@ class Config(BaseSettings):
         for name in ("path", "yahoo", "sectors"):
             del tree["data"][name]
         del tree["model"]["threads"]
+        if (self.scale.mode, self.scale.engine) != ("memory", "local"):
+            # Bins come from a sketch of blocks, so the trees differ a little.
+            tree["scale"] = [self.scale.mode, self.scale.engine]
         tree["features"]["modules"] = list(module_hashes(self.features.modules).values())
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -11,6 +11,7 @@ import polars as pl
 from src.v2.evaluation.scores import score_block
 from src.v2.modeling.folds import Schedule
 from src.v2.modeling.labels import LabelPlan
+from src.v2.modeling.learners.base import forecast_rows
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.probabilities import ProbabilityMap, apply_to_table, calibrate_folds
 from src.v2.modeling.shown_return import RankMap, add_shown_return, fit_rank_map
@@ -107,7 +108,8 @@ def score_holdout_rows(
     held = held.take(held.label_end >= 0)
     first, last = panel.sessions[schedule.holdout_start], panel.sessions[-1]
     opening = open_holdout(first, last)
-    table = forecast_table(held, model.predict(held.features), plan, fold=0, part="holdout")
+    forecast = forecast_rows(model, held.feature_rows)
+    table = forecast_table(held, forecast, plan, fold=0, part="holdout")
     if plan.classes:
         columns = [probability_column(name) for name in plan.classes]
         table = apply_to_table(table, columns, walked.probability_map)

@@ -24,7 +24,7 @@ from src.v2.explain.places import daily_values, places, shared_features
 from src.v2.explain.reasons import strongest, write_reason
 from src.v2.explain.shap_values import explain_rows
 from src.v2.modeling.labels import LabelPlan
-from src.v2.modeling.learners.base import FittedModel
+from src.v2.modeling.learners.base import FittedModel, forecast_rows
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import FoldFit, ranking_score
 
@@ -121,7 +121,7 @@ def cases(
     walked = [each for each in rankings if each.known.any()]
     last = int(panel.session[-1])
     newest = panel.between(last, last + 1)
-    latest = ranking(0, shipped, newest, shipped.predict(newest.features))
+    latest = ranking(0, shipped, newest, forecast_rows(shipped, newest.feature_rows))
     kinds = [*_walked_kinds(walked, small=small), *_latest_kinds(latest)]
     reader = _reader(panel, plan, docs)
     return tuple(_take_apart(kind, row, reader) for kind, row in _distinct(kinds))

@@ -24,7 +24,7 @@ def explain_folds(fits: Sequence[FoldFit], plan: LabelPlan, rows: int, seed: int
         inside = chosen[(chosen >= start) & (chosen < stop)] - start
         if not len(inside):
             continue
-        matrix = fit.test.features[inside]
+        matrix = np.asarray(fit.test.feature_rows[inside])
         value, base = explain_rows(fit.model.booster, matrix, fit.test.names, fit.model.rounds)
         number = pl.lit(fit.fold.number, dtype=pl.Int32).alias("fold")
         keys.append(fit.test.keys[inside].select("date", "ticker", number))

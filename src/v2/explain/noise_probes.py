@@ -75,7 +75,7 @@ class Chance:
         )
         features = np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
         names = tuple(str(place) for place in range(count + len(KINDS) * DRAWS))
-        return dataclasses.replace(panel, features=features, names=names)
+        return dataclasses.replace(panel, feature_rows=features, names=names)
 
 
 def draw_chance(panel: Panel, span: int, seed: int) -> Chance:

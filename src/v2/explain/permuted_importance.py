@@ -240,7 +240,7 @@ def _sheet(fit: FoldFit, plan: LabelPlan, measure: Measure, place: Array) -> _Sh
     session = test.session[place]
     _, first, date = np.unique(session, return_index=True, return_inverse=True)
     returns = test.keys["forward_return"].to_numpy()[place]
-    features, labels = test.features[place], test.labels()[place]
+    features, labels = np.array(test.feature_rows[place]), test.labels()[place]
     return _Sheet(fit, plan, measure, features, labels, returns, session, date, first)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from src.v2.modeling.folds import Schedule, Sessions, stop_split
+from src.v2.modeling.learners.base import forecast_rows
 from src.v2.modeling.learners.linear import LinearLearner, LinearModel
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.rules import show_by_rank
@@ -52,7 +53,7 @@ def linear_forecasts(trainer: Trainer, schedule: Schedule, fits: Sequence[FoldFi
     tables = []
     for fold, fit in zip(schedule.folds, fits, strict=True):
         model = _fit_linear(trainer, trainer.window(fold))
-        forecast = model.predict(fit.test.features)
+        forecast = forecast_rows(model, fit.test.feature_rows)
         tables.append(
             forecast_table(fit.test, forecast, plan, fold=fold.number, part="walk_forward")
         )
@@ -195,7 +196,7 @@ def _fit_permuted(permuted: Trainer, fit: FoldFit, partners: dict[int, int]) -> 
         len(before.session) - len(window.session),
         class_shares(window, permuted.plan),
         exchange_labels(fit.test, partners),
-        model.predict(fit.test.features),
+        forecast_rows(model, fit.test.feature_rows),
     )
 
 

@@ -110,12 +110,33 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
         its date is, or when it is sure that a missing one will not come: twice the span later.
         Whether a halted ticker comes back thus changes no earlier date.
     """
+    sessions = bars["date"].unique().sort()
+    table = future_returns(bars.sort("ticker", "date"), sessions, plan)
+    return label_dates(table.sort("date", "ticker"), sessions, plan)
+
+
+def future_returns(bars: pl.DataFrame, sessions: pl.Series, plan: LabelPlan) -> pl.DataFrame:
+    """Look up each bar's future among the bars of its own ticker.
+
+    Parameters
+    ----------
+    bars
+        | date | ticker | close | of whole tickers, sorted by ticker and date.
+    sessions
+        Sorted distinct dates of the universe, which may have more tickers.
+    plan
+        The label in force.
+
+    Returns
+    -------
+    pl.DataFrame
+        | date | ticker | close | session | forward_return | label_end | stretched |, row by
+        row; `session` is the date's position. A stretched row has no future.
+    """
     lag, span = plan.config.entry_lag, plan.config.span
-    sessions = bars.select(pl.col("date").unique().sort()).with_row_index("session")
     table = (
         bars.select("date", "ticker", pl.col("close").cast(pl.Float64))
-        .join(sessions, on="date", how="left")
-        .sort("ticker", "date")
+        .join(_numbered(sessions), on="date", how="left", maintain_order="left")
         .with_columns(
             (pl.col("close").shift(-span) / pl.col("close").shift(-lag) - 1)
             .over("ticker")
@@ -127,13 +148,36 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
         )
     )
     stretched = (pl.col("stretch") > MAX_STRETCH * span).fill_null(False)
-    table = table.with_columns(stretched.alias("stretched")).with_columns(
-        pl.when(~pl.col("stretched")).then(pl.col(name)).alias(name)
-        for name in ("forward_return", "label_end")
+    return table.with_columns(stretched.alias("stretched")).select(
+        *("date", "ticker", "close", "session"),
+        *(
+            pl.when(~pl.col("stretched")).then(pl.col(name)).alias(name)
+            for name in ("forward_return", "label_end")
+        ),
+        "stretched",
     )
-    table = table.sort("date", "ticker").with_columns(_label(plan).cast(pl.Float32).alias("label"))
+
+
+def label_dates(table: pl.DataFrame, sessions: pl.Series, plan: LabelPlan) -> pl.DataFrame:
+    """Label the rows of whole dates.
+
+    Parameters
+    ----------
+    table
+        Rows of `future_returns` of all tickers, sorted by date and ticker; any dates.
+    sessions
+        As there.
+    plan
+        The label in force.
+
+    Returns
+    -------
+    pl.DataFrame
+        As `add_labels` gives it.
+    """
+    table = table.with_columns(_label(plan).cast(pl.Float32).alias("label"))
     if plan.cross_sectional:
-        table = _known_with_the_last(table, sessions, MAX_STRETCH * span)
+        table = _known_with_the_last(table, _numbered(sessions), MAX_STRETCH * plan.config.span)
     known = pl.col("label").is_not_null() & pl.col("label_end").is_not_null()
     return table.select(
         "date",
@@ -142,6 +186,11 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
         pl.when(known).then("label_end").alias("label_end"),
         "stretched",
     )
+
+
+def _numbered(sessions: pl.Series) -> pl.DataFrame:
+    """Give each date its position."""
+    return pl.DataFrame({"date": sessions}).with_row_index("session")
 
 
 def _known_with_the_last(

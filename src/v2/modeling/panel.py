@@ -10,9 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from src.v2.errors import NotEnoughData
+from src.v2.modeling.feature_rows import Matrix, Rows
 from src.v2.modeling.folds import Mask, Sessions
 from src.v2.modeling.labels import LabelPlan, add_expanding_mean, add_labels
-from src.v2.modeling.learners.base import Matrix
 
 ROWS_AT_ONCE = 65_536
 
@@ -25,8 +25,9 @@ class Panel:
     ----------
     keys
         | date | ticker | forward_return | label | label_end | expanding_mean |.
-    features
-        Array (rows, features), float32, NaN where a value is missing.
+    feature_rows
+        Rows (rows, features), float32, NaN where a value is missing: an array, or rows that
+        lie elsewhere, see `src.v2.modeling.feature_rows`.
     names
         Names of the features, in the order of the array's columns.
     sessions
@@ -39,7 +40,7 @@ class Panel:
     """
 
     keys: pl.DataFrame
-    features: Matrix
+    feature_rows: Rows
     names: tuple[str, ...]
     sessions: tuple[dt.date, ...]
     session: Sessions
@@ -47,13 +48,18 @@ class Panel:
     ticker: Sessions
     bar: Sessions
 
+    @property
+    def features(self) -> Matrix:
+        """The features as an array in memory; choose few rows first where they lie elsewhere."""
+        return np.asarray(self.feature_rows)
+
     def take(self, mask: Mask) -> Panel:
         """Keep some rows, under the same sessions."""
         if mask.all():
             return self
         return Panel(
             self.keys.filter(mask),
-            self.features[mask],
+            self.feature_rows[mask],
             self.names,
             self.sessions,
             self.session[mask],
@@ -68,7 +74,7 @@ class Panel:
         rows = slice(first, last)
         return Panel(
             self.keys[rows],
-            self.features[rows],
+            self.feature_rows[rows],
             self.names,
             self.sessions,
             self.session[rows],

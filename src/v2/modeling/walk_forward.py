@@ -14,7 +14,13 @@ from src.v2.config import ModelConfig, ValidationConfig
 from src.v2.errors import NotEnoughData
 from src.v2.modeling.folds import Fold, Mask, Schedule, known_mask, stop_split, train_mask
 from src.v2.modeling.labels import LabelPlan
-from src.v2.modeling.learners.base import FittedModel, Learner, StopRows, TrainingRows
+from src.v2.modeling.learners.base import (
+    FittedModel,
+    Learner,
+    StopRows,
+    TrainingRows,
+    forecast_rows,
+)
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, leaf_weight
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.weights import label_uniqueness, row_weights
@@ -96,7 +102,7 @@ class Trainer:
             int((~may).sum()),
             class_shares(window, self.plan),
             test,
-            model.predict(test.features),
+            forecast_rows(model, test.feature_rows),
         )
 
     def window(self, fold: Fold) -> Panel:
@@ -143,7 +149,7 @@ class Trainer:
             window.ticker, window.bar, label.entry_lag, label.forward_days
         )
         weight = row_weights(window.session, uniqueness, self.rules.half_life_sessions)
-        return TrainingRows(window.features, window.labels(), weight)
+        return TrainingRows(window.feature_rows, window.labels(), weight)
 
 
 def class_shares(window: Panel, plan: LabelPlan) -> tuple[float, ...]:

@@ -17,8 +17,9 @@ import numpy.typing as npt
 import polars as pl
 
 from src.v2.evaluation.leakage.finding import Finding
+from src.v2.modeling.feature_rows import Matrix
 from src.v2.modeling.folds import Fold, Schedule
-from src.v2.modeling.learners.base import FittedModel, Matrix, StopRows, TrainingRows
+from src.v2.modeling.learners.base import FittedModel, StopRows, TrainingRows
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import Trainer
 from src.v2.records import LearningCurve
@@ -117,7 +118,7 @@ def probe_folds(trainer: Trainer, schedule: Schedule) -> Finding:
 def marked_panel(panel: Panel) -> Panel:
     """Put session and label end in the place of the features; sessions are exact in float32."""
     marks = np.column_stack([panel.session, panel.label_end]).astype(np.float32)
-    return dataclasses.replace(panel, features=marks, names=("session", "label_end"))
+    return dataclasses.replace(panel, feature_rows=marks, names=("session", "label_end"))
 
 
 def _run(watched: Trainer, fold: Fold, schedule: Schedule) -> Rows:
@@ -206,7 +207,7 @@ def poison(panel: Panel, fold: Fold, seed: int) -> Panel:
         .otherwise("forward_return")
         .alias("forward_return"),
     )
-    return dataclasses.replace(panel, features=features, keys=keys)
+    return dataclasses.replace(panel, feature_rows=features, keys=keys)
 
 
 def rows_of(panel: Panel, tickers: Sequence[str]) -> Panel:

@@ -13,9 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from src.v2.modeling.feature_rows import Matrix, Rows, map_rows
 from src.v2.records import LearningCurve
-
-Matrix = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +23,25 @@ class TrainingRows:
 
     Parameters
     ----------
-    features
-        Array (rows, features), NaN where a feature is missing.
+    feature_rows
+        Rows (rows, features), NaN where a feature is missing: an array, or rows that lie
+        elsewhere.
     label, weight
         One value a row; a label is a class code for classification.
     """
 
-    features: Matrix
+    feature_rows: Rows
     label: Matrix
     weight: Matrix
 
+    @property
+    def features(self) -> Matrix:
+        """The features as an array in memory."""
+        return np.asarray(self.feature_rows)
+
     def take(self, mask: npt.NDArray[np.bool_], weight: Matrix) -> TrainingRows:
         """Keep some rows, under new weights (one for each kept row)."""
-        return TrainingRows(self.features[mask], self.label[mask], weight)
+        return TrainingRows(self.feature_rows[mask], self.label[mask], weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +81,16 @@ class Learner(Protocol):
 
     def fit(self, rows: TrainingRows, rounds: int) -> FittedModel:
         """Fit for a fixed number of rounds."""
+
+
+class Forecaster(Protocol):
+    """A model that forecasts rows."""
+
+    def predict(self, features: Matrix) -> Matrix:
+        """Forecast rows: (rows,) for regression and binary, (rows, classes) otherwise."""
+
+
+def forecast_rows(model: Forecaster, rows: Rows) -> Matrix:
+    """Forecast rows where they lie: (rows,), or (rows, classes) for more than two classes."""
+    parts = list(map_rows(rows, model.predict))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from src.v2.modeling.learners.base import Matrix, TrainingRows
+from src.v2.modeling.feature_rows import Matrix
+from src.v2.modeling.learners.base import TrainingRows
 from src.v2.modeling.learners.logistic import LogisticPath, softmax
 
 PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)

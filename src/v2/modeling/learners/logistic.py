@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from src.v2.modeling.learners.base import Matrix
+from src.v2.modeling.feature_rows import Matrix
 
 MOST_STEPS = 100
 """Classes that features tell apart nearly for sure would take more; the fit stops short."""

@@ -15,7 +15,8 @@ import numpy as np
 from src.v2.config import ModelConfig
 from src.v2.console import signals_deferred
 from src.v2.errors import ConfigError, ModelError
-from src.v2.modeling.learners.base import FittedModel, Matrix, StopRows, TrainingRows
+from src.v2.modeling.feature_rows import Matrix
+from src.v2.modeling.learners.base import FittedModel, StopRows, TrainingRows
 from src.v2.records import LearningCurve
 
 ROWS_PER_LEAF_SPANS = 10

@@ -13,9 +13,10 @@ import polars as pl
 from src.v2.config import LabelConfig, ModelConfig, ValidationConfig
 from src.v2.explain.folds import explain_folds
 from src.v2.modeling.baseline_fits import permuted_fits
+from src.v2.modeling.feature_rows import Matrix
 from src.v2.modeling.folds import Fold, Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
-from src.v2.modeling.learners.base import FittedModel, Matrix
+from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.panel import Panel, build_panel
 from src.v2.modeling.walk_forward import FoldFit, Trainer, make_trainer, walk_forward
 from src.v2.records import ShapSample

@@ -253,11 +253,11 @@ def test_a_constant_model_and_missing_features_are_told_too() -> None:
     place = world("regression")
     panel = place.panel
     empty = np.full_like(panel.features, np.nan)
-    bare = replace(panel, features=empty)
+    bare = replace(panel, feature_rows=empty)
     fits = tuple(
         replace(
             fit,
-            test=replace(fit.test, features=np.full_like(fit.test.features, np.nan)),
+            test=replace(fit.test, feature_rows=np.full_like(fit.test.features, np.nan)),
             forecast=fit.model.predict(np.full_like(fit.test.features, np.nan)),
         )
         for fit in place.fits

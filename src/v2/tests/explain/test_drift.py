@@ -119,7 +119,9 @@ def _moved(run: Run, fold: int, change: dict[str, np.ndarray | float]) -> Run:
     features = test.features.copy()
     for name, values in change.items():
         features[:, NAMES.index(name)] = values
-    fits[fold] = dataclasses.replace(fits[fold], test=dataclasses.replace(test, features=features))
+    fits[fold] = dataclasses.replace(
+        fits[fold], test=dataclasses.replace(test, feature_rows=features)
+    )
     return dataclasses.replace(run, fits=tuple(fits))
 
 
@@ -189,7 +191,7 @@ def _persistent(run: Run, seed: int) -> Run:
         wandering[place] = 0.99 * wandering[place - 1] + steps[place]
 
     def wander(rows: Panel) -> Panel:
-        return dataclasses.replace(rows, features=wandering[rows.session].astype(np.float32))
+        return dataclasses.replace(rows, feature_rows=wandering[rows.session].astype(np.float32))
 
     fits = tuple(dataclasses.replace(fit, test=wander(fit.test)) for fit in run.fits)
     trainer = dataclasses.replace(

@@ -119,7 +119,7 @@ def test_a_linear_fit_sees_no_label_that_is_not_known_at_the_fold_s_start(plante
     )
     features = planted.panel.features.copy()
     features[later] = 1e9
-    panel = dataclasses.replace(planted.panel, keys=keys, features=features)
+    panel = dataclasses.replace(planted.panel, keys=keys, feature_rows=features)
     poisoned = make_trainer(panel, planted.trainer.plan, MODEL, RULES, 1)
     clean = linear_forecasts(planted.trainer, planted.schedule, planted.fits)
     other = linear_forecasts(poisoned, planted.schedule, planted.fits)

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from src.v2.modeling.learners.base import Matrix, TrainingRows
+from src.v2.modeling.feature_rows import Matrix
+from src.v2.modeling.learners.base import TrainingRows
 from src.v2.modeling.learners.linear import (
     PENALTIES,
     USUAL_PENALTY,

@@ -27,7 +27,7 @@ def plan_of(**label: Any) -> LabelPlan:
 
 def featured(columns: dict[str, np.ndarray[Any, Any]], panel: Panel) -> Panel:
     matrix = np.column_stack(list(columns.values())).astype(np.float32)
-    return dataclasses.replace(panel, features=matrix, names=tuple(columns))
+    return dataclasses.replace(panel, feature_rows=matrix, names=tuple(columns))
 
 
 def test_features_that_hold_the_label_are_named() -> None:

@@ -43,7 +43,7 @@ def _panel(lead: int, noise: float = 0.0) -> Panel:
 def _without(panel: Panel, name: str) -> Panel:
     kept = [place for place, known in enumerate(panel.names) if known != name]
     names = tuple(panel.names[place] for place in kept)
-    return dataclasses.replace(panel, features=panel.features[:, kept], names=names)
+    return dataclasses.replace(panel, feature_rows=panel.features[:, kept], names=names)
 
 
 @pytest.mark.parametrize(("lead", "noise"), [(1, 0.0), (1, 0.02), (2, 0.03), (40, 0.0), (61, 0.0)])
@@ -74,7 +74,7 @@ def test_the_holdout_stays_closed() -> None:
     told[panel.session < END, 1] = np.random.default_rng(2).normal(
         0, 0.01, int((panel.session < END).sum())
     )
-    panel = dataclasses.replace(panel, features=told)
+    panel = dataclasses.replace(panel, feature_rows=told)
     assert probe_leads(BARS, panel, PLAN.config.span, END, (), 0).outcome == "pass"
 
 
