@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from src.v2.features.date_pass import add_date_features
 from src.v2.features.feature_columns import FeatureColumns
 from src.v2.features.inputs import market_sessions
 from src.v2.features.registry import Feature
-from src.v2.features.ticker_pass import ticker_features
+from src.v2.features.ticker_pass import TickerPart, ticker_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def add_ticker_features(
     sessions: pl.DataFrame,
     places: NDArray[np.int64],
 ) -> None:
-    """Compute ticker-wise features, writing one part while Polars works on the next.
+    """Compute ticker-wise features, writing one part while the next is computed.
 
     Parameters
     ----------
@@ -145,14 +145,38 @@ def add_ticker_features(
     places
         Row of the columns that each row of the bars belongs to.
     """
-    # The second thread must touch numpy alone: a Polars call in it could wait for workers
-    # that wait for Python's lock to run a kernel.
     wanted = [feature for feature in features if feature.scope == "ticker"]
-    with ThreadPoolExecutor(max_workers=1) as writer:
-        writing: Future[None] | None = None
-        for part in ticker_features(bars, sessions, wanted):
-            if writing is not None:
-                writing.result()
-            writing = writer.submit(columns.put_part, part, places[part.rows])
-        if writing is not None:
-            writing.result()
+    lookbacks = {feature.name: feature.lookback for feature in wanted}
+    with ThreadPoolExecutor(max_workers=pl.thread_pool_size()) as pool:
+        writing: dict[str, Future[int]] = {}
+        for part in ticker_features(bars, sessions, wanted, pool):
+            _finish(columns, writing)
+            for name, wrong in part.undefined.items():
+                columns.count_infinite(name, wrong)
+            writing = _write(columns, part, lookbacks, places[part.rows], pool)
+        _finish(columns, writing)
+
+
+def _write(
+    columns: FeatureColumns,
+    part: TickerPart,
+    lookbacks: dict[str, int],
+    places: NDArray[np.int64],
+    pool: Executor,
+) -> dict[str, Future[int]]:
+    """Start to write a part to its places, while the next one is computed."""
+    from src.v2.features.placing import place
+
+    order = np.argsort(places)
+    return {
+        name: pool.submit(
+            place, values, part.bounds, lookbacks[name], order, places, columns.values[name]
+        )
+        for name, values in part.values.items()
+    }
+
+
+def _finish(columns: FeatureColumns, writing: dict[str, Future[int]]) -> None:
+    """Wait until a part is written, and count what was infinite."""
+    for name, wrong in writing.items():
+        columns.count_infinite(name, wrong.result())
