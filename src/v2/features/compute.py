@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from src.v2.features.feature_columns import FeatureColumns
 from src.v2.features.inputs import market_sessions
 from src.v2.features.registry import Feature
 from src.v2.features.ticker_pass import TickerPart, ticker_features
+
+SHARES = 8
+"""Tasks into which the writing of a part is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,35 +151,37 @@ def add_ticker_features(
     wanted = [feature for feature in features if feature.scope == "ticker"]
     lookbacks = {feature.name: feature.lookback for feature in wanted}
     with ThreadPoolExecutor(max_workers=pl.thread_pool_size()) as pool:
-        writing: dict[str, Future[int]] = {}
+        writing: list[Future[dict[str, int]]] = []
         for part in ticker_features(bars, sessions, wanted, pool):
             _finish(columns, writing)
             for name, wrong in part.undefined.items():
                 columns.count_infinite(name, wrong)
-            writing = _write(columns, part, lookbacks, places[part.rows], pool)
+            names = list(part.values)
+            writing = [
+                pool.submit(_write, columns, part, share, lookbacks, places[part.rows])
+                for share in (names[first::SHARES] for first in range(SHARES))
+            ]
         _finish(columns, writing)
 
 
 def _write(
     columns: FeatureColumns,
     part: TickerPart,
+    names: Sequence[str],
     lookbacks: dict[str, int],
     places: NDArray[np.int64],
-    pool: Executor,
-) -> dict[str, Future[int]]:
-    """Start to write a part to its places, while the next one is computed."""
+) -> dict[str, int]:
+    """Write some features of a part to their places; return how many were infinite, by name."""
     from src.v2.features.placing import place
 
-    order = np.argsort(places)
     return {
-        name: pool.submit(
-            place, values, part.bounds, lookbacks[name], order, places, columns.values[name]
-        )
-        for name, values in part.values.items()
+        name: place(part.values[name], part.bounds, lookbacks[name], places, columns.values[name])
+        for name in names
     }
 
 
-def _finish(columns: FeatureColumns, writing: dict[str, Future[int]]) -> None:
+def _finish(columns: FeatureColumns, writing: Sequence[Future[dict[str, int]]]) -> None:
     """Wait until a part is written, and count what was infinite."""
-    for name, wrong in writing.items():
-        columns.count_infinite(name, wrong.result())
+    for share in writing:
+        for name, wrong in share.result().items():
+            columns.count_infinite(name, wrong)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -48,6 +48,13 @@ ROWWISE: Mapping[str, Kernel] = MappingProxyType(
     }
 )
 """Kernels that read one row at a time and make finished features: 32-bit output, no bounds."""
+
+
+def run_kernels(
+    calls: Sequence[KernelCall], columns: Mapping[str, NDArray[np.float64]], bounds: Bounds
+) -> dict[KernelCall, NDArray[Any]]:
+    """Run some kernels one after the other, see `run_kernel`."""
+    return {call: run_kernel(call, columns, bounds) for call in calls}
 
 
 def run_kernel(

@@ -15,7 +15,6 @@ def place(
     values: NDArray[np.float32],
     bounds: Bounds,
     lookback: int,
-    order: Rows,
     places: Rows,
     column: NDArray[np.float32],
 ) -> int:
@@ -29,8 +28,6 @@ def place(
         First row of each ticker, and the number of rows at the end.
     lookback
         Rows of a ticker that have no value yet.
-    order
-        Rows in the order of their places, so that neighbours are written together.
     places
         Place of each row.
     column
@@ -42,12 +39,11 @@ def place(
         Values past the look-back that are infinite; NaN is written in their place.
     """
     infinite = 0
-    for row in order:
+    for row in range(len(values)):
         value = values[row]
-        if abs(value) == np.inf:
-            infinite += 1
-            value = np.nan
-        column[places[row]] = value
+        wrong = abs(value) == np.inf
+        infinite += int(wrong)
+        column[places[row]] = np.nan if wrong else value
     for number in range(len(bounds) - 1):
         start = bounds[number]
         for row in range(start, min(start + lookback, bounds[number + 1])):

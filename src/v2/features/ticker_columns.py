@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +16,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.v2.errors import ConfigError
-from src.v2.features.kernel_columns import KernelCall, KernelColumn
+from src.v2.features.kernel_columns import KernelColumn
 from src.v2.features.nulls import to_series
 
 if TYPE_CHECKING:
     from src.v2.features.compiled import Array, Bounds
+
+SHARES = 8
+"""Tasks into which the kernels of a stage are cut."""
 
 
 class TickerColumns:
@@ -47,15 +50,15 @@ class TickerColumns:
     def add_kernels(self, wanted: Mapping[str, KernelColumn], pool: Executor) -> None:
         """Work out columns that kernels make, one call a task."""
         # numba takes a second to import, which nobody should wait for who needs no kernel.
-        from src.v2.features.kernel_table import run_kernel
+        from src.v2.features.kernel_table import run_kernels
 
-        running: dict[KernelCall, Future[NDArray[Any]]] = {}
-        for column in wanted.values():
-            if column.call not in running:
-                sources = {name: self.array(name) for name in column.call.sources}
-                running[column.call] = pool.submit(run_kernel, column.call, sources, self.bounds)
+        calls = list(dict.fromkeys(column.call for column in wanted.values()))
+        sources = {name: self.array(name) for call in calls for name in call.sources}
+        shares = [calls[first::SHARES] for first in range(min(SHARES, len(calls)))]
+        running = [pool.submit(run_kernels, share, sources, self.bounds) for share in shares]
+        found = {call: out for share in running for call, out in share.result().items()}
         for name, column in wanted.items():
-            self.arrays[name] = running[column.call].result()[column.output]
+            self.arrays[name] = found[column.call][column.output]
 
     def array(self, name: str) -> Array:
         """Return a column as numbers that can be written to, NaN where null."""

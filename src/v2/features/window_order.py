@@ -93,13 +93,10 @@ def _replace(ordered: Array, old: float, new: float) -> int:
 
 
 @compiled
-def _between(ordered: Array, level: float) -> float:
-    """Return a quantile of sorted values, on the line between the two nearest."""
-    place = level * (len(ordered) - 1)
-    low = int(place)
-    if low == place:
-        return float(ordered[low])
-    return float(ordered[low] + (place - low) * (ordered[low + 1] - ordered[low]))
+def _between(ordered: Array, place: int, above: float) -> float:
+    """Return a sorted value, or one on the line from it to the next."""
+    value = ordered[place]
+    return float(value + above * (ordered[place + 1] - value) if above > 0 else value)
 
 
 @compiled
@@ -111,6 +108,8 @@ def quantiles(
     Infinite values are the highest.
     """
     ordered = np.empty(window)
+    first, second = int(low * (window - 1)), int(high * (window - 1))
+    above_first, above_second = low * (window - 1) - first, high * (window - 1) - second
     for number in range(len(bounds) - 1):
         start, stop = bounds[number], bounds[number + 1]
         # What is missing stands among the highest, and so do the rows before the history.
@@ -121,13 +120,14 @@ def quantiles(
             old = values[row - window] if row >= start + window else np.nan
             missing += int(new != new) - int(old != old)
             place = _replace(ordered, old if old == old else np.inf, new if new == new else np.inf)
-            out[:, row] = np.nan
-            if missing == 0:
+            if missing > 0:
+                out[0, row], out[1, row], out[2, row] = np.nan, np.nan, np.nan
+            else:
                 last = place
                 while last < window - 1 and ordered[last + 1] == new:
                     last += 1
-                out[0, row] = _between(ordered, low)
-                out[1, row] = _between(ordered, high)
+                out[0, row] = _between(ordered, first, above_first)
+                out[1, row] = _between(ordered, second, above_second)
                 out[2, row] = (place + last) / 2 + 1
 
 

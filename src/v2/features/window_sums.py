@@ -22,6 +22,7 @@ from src.v2.features.compiled import Array, Bounds, Out, compiled
 @compiled
 def sums(values: Array, bounds: Bounds, window: int, out: Out) -> None:
     """Fill the sum and the mean of each window."""
+    part = 1 / window
     older = np.empty(window)
     for number in range(len(bounds) - 1):
         start, stop = bounds[number], bounds[number + 1]
@@ -38,12 +39,13 @@ def sums(values: Array, bounds: Bounds, window: int, out: Out) -> None:
                 newer += values[row]
                 total = newer + older[window - 1 - (row - first)]
                 out[0, row] = total
-                out[1, row] = total / window
+                out[1, row] = total * part
 
 
 @compiled
 def moments(values: Array, bounds: Bounds, window: int, out: Out) -> None:
     """Fill the mean and the sample deviation of each window."""
+    part, bessel = 1 / window, 1 / (window - 1)
     older = np.empty((window, 2))
     for number in range(len(bounds) - 1):
         start, stop = bounds[number], bounds[number + 1]
@@ -66,14 +68,15 @@ def moments(values: Array, bounds: Bounds, window: int, out: Out) -> None:
                 two += apart * apart
                 back = window - 1 - (row - first)
                 whole = one + older[back, 0]
-                rest = two + older[back, 1] - whole * whole / window
-                out[0, row] = pivot + whole / window
-                out[1, row] = np.sqrt((0.0 if rest < 0 else rest) / (window - 1))
+                rest = two + older[back, 1] - whole * whole * part
+                out[0, row] = pivot + whole * part
+                out[1, row] = np.sqrt((0.0 if rest < 0 else rest) * bessel)
 
 
 @compiled
 def lines(values: Array, bounds: Bounds, window: int, out: Out) -> None:
     """Fill mean and sample deviation, and the slope per row of the least-squares line."""
+    part, bessel = 1 / window, 1 / (window - 1)
     older = np.empty((window, 3))
     scale = 12.0 / (window * (window * window - 1.0))
     for number in range(len(bounds) - 1):
@@ -101,16 +104,17 @@ def lines(values: Array, bounds: Bounds, window: int, out: Out) -> None:
                 timed += apart * place
                 back = window - 1 - place
                 whole = one + older[back, 0]
-                rest = two + older[back, 1] - whole * whole / window
+                rest = two + older[back, 1] - whole * whole * part
                 middle = place - (window - 1) / 2
-                out[0, row] = pivot + whole / window
-                out[1, row] = np.sqrt((0.0 if rest < 0 else rest) / (window - 1))
+                out[0, row] = pivot + whole * part
+                out[1, row] = np.sqrt((0.0 if rest < 0 else rest) * bessel)
                 out[2, row] = (timed + older[back, 2] - middle * whole) * scale
 
 
 @compiled
 def pairs(left: Array, right: Array, bounds: Bounds, window: int, out: Out) -> None:
     """Fill both means, both sample deviations and the sample covariance of two columns."""
+    part, bessel = 1 / window, 1 / (window - 1)
     older = np.empty((window, 5))
     for number in range(len(bounds) - 1):
         start, stop = bounds[number], bounds[number + 1]
@@ -142,18 +146,19 @@ def pairs(left: Array, right: Array, bounds: Bounds, window: int, out: Out) -> N
                 xy += one * two
                 back = window - 1 - (row - first)
                 whole, another = x + older[back, 0], y + older[back, 1]
-                rest = xx + older[back, 2] - whole * whole / window
-                other_rest = yy + older[back, 3] - another * another / window
-                out[0, row] = pivot + whole / window
-                out[1, row] = other + another / window
-                out[2, row] = np.sqrt((0.0 if rest < 0 else rest) / (window - 1))
-                out[3, row] = np.sqrt((0.0 if other_rest < 0 else other_rest) / (window - 1))
-                out[4, row] = (xy + older[back, 4] - whole * another / window) / (window - 1)
+                rest = xx + older[back, 2] - whole * whole * part
+                other_rest = yy + older[back, 3] - another * another * part
+                out[0, row] = pivot + whole * part
+                out[1, row] = other + another * part
+                out[2, row] = np.sqrt((0.0 if rest < 0 else rest) * bessel)
+                out[3, row] = np.sqrt((0.0 if other_rest < 0 else other_rest) * bessel)
+                out[4, row] = (xy + older[back, 4] - whole * another * part) * bessel
 
 
 @compiled
 def shapes(values: Array, bounds: Bounds, window: int, out: Out) -> None:
     """Fill skewness and excess kurtosis of each window, NaN where nothing moves."""
+    part = 1 / window
     older = np.empty((window, 4))
     for number in range(len(bounds) - 1):
         start, stop = bounds[number], bounds[number + 1]
@@ -181,10 +186,10 @@ def shapes(values: Array, bounds: Bounds, window: int, out: Out) -> None:
                 three += apart * apart * apart
                 four += apart * apart * apart * apart
                 back = window - 1 - (row - first)
-                mean = (one + older[back, 0]) / window
-                square = (two + older[back, 1]) / window
-                cube = (three + older[back, 2]) / window
-                fourth = (four + older[back, 3]) / window
+                mean = (one + older[back, 0]) * part
+                square = (two + older[back, 1]) * part
+                cube = (three + older[back, 2]) * part
+                fourth = (four + older[back, 3]) * part
                 spread = square - mean * mean
                 lean = cube - 3 * mean * square + 2 * mean * mean * mean
                 tails = fourth - 4 * mean * cube + mean * mean * (6 * square - 3 * mean * mean)
