@@ -15,6 +15,7 @@ from src.v2.features.formulas import TINY, above, ratio
 from src.v2.features.kernel_columns import KernelCall, KernelColumn, kernel_columns
 
 MARKET_WINDOWS = (60, 252)
+CONDITION_WINDOW, CONDITION_SESSIONS = 252, 22
 
 
 def shared_columns() -> Columns:
@@ -60,6 +61,7 @@ def _lags() -> Columns:
         "deviation_60": (1,),
         "return": (1,),
         "absolute_return": (1,),
+        "market_log_level": MARKET_WINDOWS,
         "high": (1,),
         "low": (1,),
     }
@@ -214,7 +216,16 @@ def _wilder_columns() -> Columns:
 
 def _market_columns() -> Columns:
     """Return moments of the ticker's return together with the market's."""
-    columns: Columns = {}
+    returns, up = pl.col("return"), pl.col("market_up")
+    columns: Columns = {"market_log_level": pl.col("market_level").log()}
+    for state, wanted in (("bull", up), ("bear", ~up)):
+        columns[f"{state}_return"] = pl.when(wanted).then(returns)
+        settings = (CONDITION_WINDOW, CONDITION_SESSIONS)
+        columns |= kernel_columns(
+            KernelCall("known_moments", (f"{state}_return",), settings),
+            mean=f"{state}_mean_{CONDITION_WINDOW}",
+            deviation=f"{state}_deviation_{CONDITION_WINDOW}",
+        )
     for window in MARKET_WINDOWS:
         call = KernelCall("pairs", ("return", "market_return"), (window,))
         columns |= kernel_columns(
