@@ -9,10 +9,9 @@ from __future__ import annotations
 import polars as pl
 
 from src.v2.features.kernel_columns import KernelCall, KernelColumn, kernel_columns
+from src.v2.features.rolling_columns import Columns
 
 ALPHA_WINDOWS = (5, 10, 20, 30, 60)
-
-Columns = dict[str, pl.Expr | KernelColumn]
 
 
 def alpha_columns() -> Columns:

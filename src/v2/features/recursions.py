@@ -33,18 +33,6 @@ def totals(values: Array, bounds: Bounds, out: Out) -> None:
 
 
 @compiled
-def firsts(values: Array, bounds: Bounds, out: Out) -> None:
-    """Fill the ticker's first known value, on its earlier rows too."""
-    for number in range(len(bounds) - 1):
-        first = np.nan
-        for row in range(bounds[number], bounds[number + 1]):
-            if values[row] == values[row]:
-                first = values[row]
-                break
-        out[0, bounds[number] : bounds[number + 1]] = first
-
-
-@compiled
 def decaying_means(values: Array, bounds: Bounds, span: int, out: Out) -> None:
     """Fill the exponential mean of a span, which starts at the first known value.
 

@@ -81,7 +81,7 @@ class TickerColumns:
 def inside_tickers(table: pl.DataFrame, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
     """Evaluate expressions over each ticker of a table."""
     # What reads one row alone needs no groups.
-    plain = {name: item for name, item in wanted.items() if _reads_one_row(item)}
+    plain = {name: item for name, item in wanted.items() if reads_one_row(item)}
     windowed = {name: item for name, item in wanted.items() if name not in plain}
     found = table.select("ticker", *[item.alias(name) for name, item in plain.items()])
     if windowed:
@@ -104,10 +104,10 @@ def _check_length(lists: pl.Series, rows: int) -> None:
         )
 
 
-def _reads_one_row(expression: pl.Expr) -> bool:
+def reads_one_row(expression: pl.Expr) -> bool:
     """Say whether every step of an expression works on each row alone."""
     try:
         alone = expression.meta.is_row_separable()
     except pl.exceptions.PolarsError:
         return False
-    return alone and all(map(_reads_one_row, expression.meta.pop()))
+    return alone and all(map(reads_one_row, expression.meta.pop()))

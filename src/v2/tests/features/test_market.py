@@ -122,10 +122,7 @@ def quarter_left(date: dt.date) -> float:
 
 MARKET: dict[str, Reference] = {
     **{f"beta_{window}": against_market(beta, window) for window in (60, 252)},
-    **{
-        f"market_correlation_{window}": against_market(correlation, window)
-        for window in (60, 252)
-    },
+    **{f"market_correlation_{window}": against_market(correlation, window) for window in (60, 252)},
     **{
         f"idiosyncratic_volatility_{window}": against_market(rest_deviation, window, ANNUAL)
         for window in (60, 252)
