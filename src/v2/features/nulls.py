@@ -17,7 +17,7 @@ def to_series(name: str, values: NDArray[Any]) -> pl.Series:
     validity = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
     kind = pa.float32() if values.dtype == np.float32 else pa.float64()
     array = pa.Array.from_buffers(kind, len(values), [validity, pa.py_buffer(values)])
-    return pl.Series(name, pl.from_arrow(array))
+    return pl.Series(name, array)
 
 
 def finite_values(values: pl.Series) -> tuple[NDArray[np.float32], int]:

@@ -6,24 +6,51 @@ the other where it is asked for, once.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from src.v2.errors import ConfigError
 from src.v2.features.kernel_columns import KernelColumn
-from src.v2.features.nulls import to_series
 
 if TYPE_CHECKING:
     from src.v2.features.compiled import Array, Bounds
 
 SHARES = 8
 """Tasks into which the kernels of a stage are cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """Expressions parted by what they see: one row each, or the rows of a ticker.
+
+    Parameters
+    ----------
+    names
+        Of the columns they make, in order.
+    read
+        Columns that they read.
+    rowwise, windowed
+        The expressions, with their names.
+    """
+
+    names: list[str]
+    read: list[str]
+    rowwise: list[pl.Expr]
+    windowed: list[pl.Expr]
+
+
+def part_expressions(wanted: Mapping[str, pl.Expr]) -> Expressions:
+    """Part expressions by what they see: what reads one row alone needs no groups."""
+    parted: tuple[list[pl.Expr], list[pl.Expr]] = ([], [])
+    for name, item in wanted.items():
+        parted[0 if reads_one_row(item) else 1].append(item.alias(name))
+    roots = (root for item in wanted.values() for root in item.meta.root_names())
+    return Expressions(list(wanted), list(dict.fromkeys(roots)), *parted)
 
 
 class TickerColumns:
@@ -42,9 +69,9 @@ class TickerColumns:
         self.bounds = bounds
         self.arrays: dict[str, NDArray[Any]] = {}
 
-    def add_expressions(self, wanted: Mapping[str, pl.Expr]) -> None:
+    def add_expressions(self, wanted: Expressions) -> None:
         """Work out columns that Polars makes."""
-        if wanted:
+        if wanted.names:
             self.frame = self.frame.hstack(self.select(wanted))
 
     def add_kernels(self, wanted: Mapping[str, KernelColumn], pool: Executor) -> None:
@@ -63,36 +90,22 @@ class TickerColumns:
     def array(self, name: str) -> Array:
         """Return a column as numbers that can be written to, NaN where null."""
         if name not in self.arrays:
-            numbers = self.frame[name].cast(pl.Float64).fill_null(math.nan)
-            self.arrays[name] = np.array(numbers.to_numpy())
+            self.arrays[name] = self.frame[name].cast(pl.Float64).to_numpy(writable=True)
         return self.arrays[name]
 
-    def select(self, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
+    def select(self, wanted: Expressions) -> pl.DataFrame:
         """Evaluate expressions so that none sees more than one ticker."""
-        self._need(name for item in wanted.values() for name in item.meta.root_names())
-        return inside_tickers(self.frame, wanted)
-
-    def _need(self, names: Iterable[str]) -> None:
-        """Turn arrays that Polars is to read into columns."""
-        missing = [name for name in dict.fromkeys(names) if name not in self.frame.columns]
-        self.frame = self.frame.hstack([to_series(name, self.arrays[name]) for name in missing])
-
-
-def inside_tickers(table: pl.DataFrame, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    """Evaluate expressions over each ticker of a table."""
-    # What reads one row alone needs no groups.
-    plain = {name: item for name, item in wanted.items() if reads_one_row(item)}
-    windowed = {name: item for name, item in wanted.items() if name not in plain}
-    found = table.select("ticker", *[item.alias(name) for name, item in plain.items()])
-    if windowed:
-        grouped = table.group_by("ticker", maintain_order=True).agg(
-            [item.alias(name) for name, item in windowed.items()]
-        )
-        names = list(windowed)
-        for name in names:
-            _check_length(grouped[name], len(table))
-        found = found.hstack(grouped.select(names).explode(names))
-    return found.select(list(wanted))
+        missing = [name for name in wanted.read if name not in self.frame.columns]
+        made = pl.DataFrame({name: self.arrays[name] for name in missing}, nan_to_null=True)
+        self.frame = self.frame.hstack(made)
+        found = self.frame.select("ticker", *wanted.rowwise)
+        if wanted.windowed:
+            grouped = self.frame.group_by("ticker", maintain_order=True).agg(wanted.windowed)
+            names = grouped.columns[1:]
+            for name in names:
+                _check_length(grouped[name], len(self.frame))
+            found = found.hstack(grouped.select(names).explode(names))
+        return found.select(wanted.names)
 
 
 def _check_length(lists: pl.Series, rows: int) -> None:

@@ -21,7 +21,7 @@ from src.v2.features.inputs import add_inputs
 from src.v2.features.kernel_columns import KernelColumn
 from src.v2.features.registry import Feature
 from src.v2.features.shared import shared_columns
-from src.v2.features.ticker_columns import TickerColumns
+from src.v2.features.ticker_columns import Expressions, TickerColumns, part_expressions
 
 ROWS_AT_ONCE = 50_000
 
@@ -74,30 +74,35 @@ def ticker_features(
         In the order of the bars.
     """
     stages = shared_stages(features, set(add_inputs(bars.head(0), sessions).columns))
+    steps = [_parted(stage) for stage in stages]
     finished = {item.name: _finished_column(item, stages) for item in features}
-    wanted = {
-        item.name: item.expression.cast(pl.Float32)
-        for item in features
-        if finished[item.name] is None
-    }
+    wanted = part_expressions(
+        {
+            item.name: item.expression.cast(pl.Float32)
+            for item in features
+            if finished[item.name] is None
+        }
+    )
+    lookbacks = {item.name: item.lookback for item in features}
     for rows, bounds in _groups_of_tickers(bars):
         columns = TickerColumns(add_inputs(bars[rows], sessions), bounds)
-        for stage in stages:
-            columns.add_expressions(
-                {name: item for name, item in stage.items() if isinstance(item, pl.Expr)}
-            )
-            columns.add_kernels(
-                {name: item for name, item in stage.items() if isinstance(item, KernelColumn)},
-                pool,
-            )
+        for expressions, kernels in steps:
+            columns.add_expressions(expressions)
+            columns.add_kernels(kernels, pool)
         found = columns.select(wanted)
         numbers = found.fill_null(math.nan)
         values = {
             name: numbers[name].to_numpy() if column is None else columns.arrays[column]
             for name, column in finished.items()
         }
-        lookbacks = {item.name: item.lookback for item in features}
         yield TickerPart(rows, bounds, values, _undefined(found, lookbacks, columns.frame["row"]))
+
+
+def _parted(stage: Stage) -> tuple[Expressions, dict[str, KernelColumn]]:
+    """Part what Polars makes from what kernels make."""
+    expressions = {name: item for name, item in stage.items() if isinstance(item, pl.Expr)}
+    kernels = {name: item for name, item in stage.items() if isinstance(item, KernelColumn)}
+    return part_expressions(expressions), kernels
 
 
 def _undefined(found: pl.DataFrame, lookbacks: dict[str, int], row: pl.Series) -> dict[str, int]:
