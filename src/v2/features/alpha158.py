@@ -13,6 +13,9 @@ those of qlib's `Alpha158DL`, under this project's rules:
   price, which blanks well-defined values of low-priced stocks.
 - Numbers are 64-bit until the result; qlib's bars are 32-bit.
 
+What rolls comes from the kernels of `src.v2.features.alpha158_kernels`, which
+`src.v2.features.alpha158_columns` calls; the others are written here.
+
 ``alpha_vwap_0`` needs a column ``vwap`` of the bars, adjusted as they are and named in
 ``features.columns`` (and in ``features.exclude``, or its level becomes a feature too). Daily
 bars seldom have one; the factor is then left out, by name, and 157 remain.
@@ -23,8 +26,7 @@ from __future__ import annotations
 import polars as pl
 
 from src.v2.features.alpha158_columns import ALPHA_WINDOWS
-from src.v2.features.alpha158_flows import flow_factors
-from src.v2.features.alpha158_prices import price_factors, share
+from src.v2.features.alpha158_factors import rolling_factors
 from src.v2.features.formulas import ratio
 from src.v2.features.registry import Feature
 
@@ -44,12 +46,12 @@ def alpha158_features() -> list[Feature]:
     rolling = [
         _feature(
             f"{factor.name}_{window}",
-            factor.expression(window),
+            pl.col(f"alpha_{factor.name}_{window}"),
             factor.inputs,
             factor.doc.format(window=window),
             window - 1 + factor.before,
         )
-        for factor in (*price_factors(), *flow_factors())
+        for factor in rolling_factors()
         for window in ALPHA_WINDOWS
     ]
     return [*_shapes(), *_prices(), *rolling]
@@ -73,6 +75,11 @@ def _feature(
     return Feature(f"alpha_{name}", FAMILY, expression, inputs, lookback, doc, SOURCE)
 
 
+def _share(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
+    """Divide by a column that is zero only where the numerator is zero too; 0 there."""
+    return pl.when(denominator == 0).then(0.0).otherwise(ratio(numerator, denominator))
+
+
 def _shapes() -> list[Feature]:
     """Return the shape of one bar: body, range, shadows and where the close lies."""
     known = OPEN.is_not_null() & CLOSE.is_not_null()
@@ -85,13 +92,13 @@ def _shapes() -> list[Feature]:
     return [
         _feature("kmid", body / OPEN, ("open", "close"), "close minus open, over the open"),
         _feature("klen", bar / OPEN, ("open", "high", "low"), "range of the bar over the open"),
-        _feature("kmid2", share(body, bar), whole, "close minus open, over the bar's range"),
+        _feature("kmid2", _share(body, bar), whole, "close minus open, over the bar's range"),
         _feature("kup", upper / OPEN, whole, "high minus the body's top, over the open"),
-        _feature("kup2", share(upper, bar), whole, "high minus the body's top, over the range"),
+        _feature("kup2", _share(upper, bar), whole, "high minus the body's top, over the range"),
         _feature("klow", lower / OPEN, whole, "body's bottom minus the low, over the open"),
-        _feature("klow2", share(lower, bar), whole, "body's bottom minus the low, over the range"),
+        _feature("klow2", _share(lower, bar), whole, "body's bottom minus the low, over the range"),
         _feature("ksft", place / OPEN, whole, "twice the close minus high and low, over the open"),
-        _feature("ksft2", share(place, bar), three, "place of the close in the bar, -1 to 1"),
+        _feature("ksft2", _share(place, bar), three, "place of the close in the bar, -1 to 1"),
     ]
 
 

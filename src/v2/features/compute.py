@@ -14,7 +14,10 @@ from src.v2.features.date_pass import add_date_features
 from src.v2.features.feature_columns import FeatureColumns
 from src.v2.features.inputs import market_sessions
 from src.v2.features.registry import Feature
-from src.v2.features.ticker_pass import ticker_features
+from src.v2.features.ticker_pass import TickerPart, ticker_features
+
+SHARES = 8
+"""Tasks into which the writing of a part is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def add_ticker_features(
     sessions: pl.DataFrame,
     places: NDArray[np.int64],
 ) -> None:
-    """Compute ticker-wise features, writing one part while Polars works on the next.
+    """Compute ticker-wise features, writing one part while the next is computed.
 
     Parameters
     ----------
@@ -145,14 +148,40 @@ def add_ticker_features(
     places
         Row of the columns that each row of the bars belongs to.
     """
-    # The second thread must touch numpy alone: a Polars call in it could wait for workers
-    # that wait for Python's lock to run a kernel.
     wanted = [feature for feature in features if feature.scope == "ticker"]
-    with ThreadPoolExecutor(max_workers=1) as writer:
-        writing: Future[None] | None = None
-        for part in ticker_features(bars, sessions, wanted):
-            if writing is not None:
-                writing.result()
-            writing = writer.submit(columns.put_part, part, places[part.rows])
-        if writing is not None:
-            writing.result()
+    lookbacks = {feature.name: feature.lookback for feature in wanted}
+    with ThreadPoolExecutor(max_workers=pl.thread_pool_size()) as pool:
+        writing: list[Future[dict[str, int]]] = []
+        for part in ticker_features(bars, sessions, wanted, pool):
+            _finish(columns, writing)
+            for name, wrong in part.undefined.items():
+                columns.count_infinite(name, wrong)
+            names = list(part.values)
+            writing = [
+                pool.submit(_write, columns, part, share, lookbacks, places[part.rows])
+                for share in (names[first::SHARES] for first in range(SHARES))
+            ]
+        _finish(columns, writing)
+
+
+def _write(
+    columns: FeatureColumns,
+    part: TickerPart,
+    names: Sequence[str],
+    lookbacks: dict[str, int],
+    places: NDArray[np.int64],
+) -> dict[str, int]:
+    """Write some features of a part to their places; return how many were infinite, by name."""
+    from src.v2.features.placing import place
+
+    return {
+        name: place(part.values[name], part.bounds, lookbacks[name], places, columns.values[name])
+        for name in names
+    }
+
+
+def _finish(columns: FeatureColumns, writing: Sequence[Future[dict[str, int]]]) -> None:
+    """Wait until a part is written, and count what was infinite."""
+    for share in writing:
+        for name, wrong in share.result().items():
+            columns.count_infinite(name, wrong)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from src.v2.features.formulas import ANNUAL, max_drawdown, sessions_since_high
+from src.v2.features.formulas import ANNUAL
 from src.v2.features.registry import Feature
 
 FAMILY = "drawdown"
@@ -38,7 +38,7 @@ def _drawdowns() -> list[Feature]:
         Feature(
             f"max_drawdown_{window}",
             FAMILY,
-            max_drawdown(window),
+            pl.col(f"deepest_fall_{window}").exp() - 1,
             CLOSE,
             window - 1,
             f"largest fall from a close to a later one inside {window} sessions (fraction)",
@@ -50,7 +50,7 @@ def _drawdowns() -> list[Feature]:
 
 
 def _depth_over_risk() -> list[Feature]:
-    depth = (_current(90) ** 2).rolling_mean(90).clip(lower_bound=0).sqrt()
+    depth = pl.col("drawdown_square_90_90").sqrt()
     return [
         Feature(
             "drawdown_over_volatility_90",
@@ -75,7 +75,6 @@ def _depth_over_risk() -> list[Feature]:
 
 def _extremes() -> list[Feature]:
     close = pl.col("close")
-    lowest = close.rolling_min(252)
     return [
         Feature(
             "high_distance_252",
@@ -89,7 +88,7 @@ def _extremes() -> list[Feature]:
         Feature(
             "low_distance_252",
             FAMILY,
-            close / lowest - 1,
+            close / pl.col("low_close_252") - 1,
             CLOSE,
             251,
             "close over the lowest close of 252 sessions, minus 1",
@@ -98,7 +97,7 @@ def _extremes() -> list[Feature]:
         Feature(
             "since_high_252",
             FAMILY,
-            sessions_since_high(close, 252) / 252,
+            pl.col("since_top_close_252") / 252,
             CLOSE,
             251,
             "sessions since the highest close of 252, over 252",
@@ -107,7 +106,7 @@ def _extremes() -> list[Feature]:
         Feature(
             "since_low_252",
             FAMILY,
-            sessions_since_high(-close, 252) / 252,
+            pl.col("since_low_close_252") / 252,
             CLOSE,
             251,
             "sessions since the lowest close of 252, over 252",

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-from numpy.typing import NDArray
 
-from src.v2.features.ticker_pass import TickerPart, finite_values
+from src.v2.features.nulls import finite_values, to_series
 
 
 class FeatureColumns:
@@ -35,25 +33,11 @@ class FeatureColumns:
         """Keep a whole column and count what is not finite."""
         self.values[found.name][:], self.infinite[found.name] = finite_values(found)
 
-    def put_part(self, part: TickerPart, places: NDArray[np.int64]) -> None:
-        """Write the features of some tickers to their places."""
-        # In the order of the places, so that neighbours are written together.
-        order = np.argsort(places)
-        ordered = places[order]
-        for name, numbers in part.values.items():
-            self.values[name][ordered] = numbers[order]
-            self.values[name][places[part.early[name]]] = np.nan
-        for name, wrong in part.infinite.items():
+    def count_infinite(self, name: str, wrong: int) -> None:
+        """Add to the values that came out infinite or undefined."""
+        if wrong:
             self.infinite[name] = self.infinite.get(name, 0) + wrong
 
     def series(self, name: str) -> pl.Series:
         """Wrap a column without copying it, NaN as null."""
         return to_series(name, self.values[name])
-
-
-def to_series(name: str, values: NDArray[np.float32]) -> pl.Series:
-    """Wrap numbers as a column without copying them, NaN as null."""
-    known = ~np.isnan(values)
-    validity = None if known.all() else pa.py_buffer(np.packbits(known, bitorder="little"))
-    array = pa.Array.from_buffers(pa.float32(), len(values), [validity, pa.py_buffer(values)])
-    return pl.Series(name, pl.from_arrow(array))

@@ -6,11 +6,10 @@ import polars as pl
 
 from src.v2.features.formulas import ANNUAL, TINY, above
 from src.v2.features.registry import Feature
-from src.v2.features.shared import MARKET_WINDOWS
+from src.v2.features.shared import CONDITION_WINDOW, MARKET_WINDOWS
 
 FAMILY = "market"
 CLOSE = ("close",)
-CONDITION_WINDOW, CONDITION_SESSIONS = 252, 22
 
 
 def market_features() -> list[Feature]:
@@ -67,12 +66,15 @@ def _regression(window: int) -> list[Feature]:
 
 
 def _relative_strength() -> list[Feature]:
-    market = pl.col("market_level").log()
+    own, market = (pl.col(name) for name in ("log_close", "market_log_level"))
     return [
         Feature(
             f"relative_strength_{window}",
             FAMILY,
-            pl.col("log_close") - pl.col("log_close").shift(window) - market + market.shift(window),
+            own
+            - pl.col(f"log_close_lag_{window}")
+            - market
+            + pl.col(f"market_log_level_lag_{window}"),
             CLOSE,
             window,
             f"log return minus the market's, {window} sessions",
@@ -83,15 +85,14 @@ def _relative_strength() -> list[Feature]:
 
 
 def _conditional() -> list[Feature]:
-    window, least = CONDITION_WINDOW, CONDITION_SESSIONS
+    window = CONDITION_WINDOW
     # The oldest session of the window has a state once 200 sessions lie before it.
     lookback = window + 199
     records = []
     means = {}
-    for state, wanted in (("bull", pl.col("market_up")), ("bear", ~pl.col("market_up"))):
-        returns = pl.when(wanted).then(pl.col("return"))
-        means[state] = returns.rolling_mean(window, min_samples=least)
-        risk = returns.rolling_std(window, min_samples=least)
+    for state in ("bull", "bear"):
+        means[state] = pl.col(f"{state}_mean_{window}")
+        risk = pl.col(f"{state}_deviation_{window}")
         side = "above" if state == "bull" else "below"
         when = f"on sessions that began with the market {side} its mean of 200, of {window}"
         records += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from src.v2.features.formulas import ANNUAL, above
+from src.v2.features.formulas import ANNUAL, ratio
 from src.v2.features.registry import Feature
 
 FAMILY = "momentum"
@@ -18,8 +18,10 @@ def momentum_features() -> list[Feature]:
 
 def _change(sessions: int, end: int = 0) -> pl.Expr:
     """Return the simple return over the sessions up to ``end`` sessions ago."""
-    close = pl.col("close")
-    return (close.shift(end) if end else close) / close.shift(sessions) - 1
+    if sessions == 1:
+        return pl.col("return")
+    recent = pl.col(f"close_lag_{end}") if end else pl.col("close")
+    return recent / pl.col(f"close_lag_{sessions}") - 1
 
 
 def _plain_returns() -> list[Feature]:
@@ -51,7 +53,7 @@ def _skipped_returns() -> list[Feature]:
         for window in (126, 252)
     ]
     log_close = pl.col("log_close")
-    change = log_close - 2 * log_close.shift(60) + log_close.shift(120)
+    change = log_close - 2 * pl.col("log_close_lag_60") + pl.col("log_close_lag_120")
     records.append(
         Feature(
             "momentum_change_60",
@@ -109,13 +111,11 @@ def _returns_over_risk() -> list[Feature]:
 
 
 def _steadiness() -> list[Feature]:
-    returns = pl.col("return")
-    up, down = (returns > 0).cast(pl.Float64), (returns < 0).cast(pl.Float64)
     records = [
         Feature(
             f"up_share_{window}",
             FAMILY,
-            up.rolling_mean(window),
+            pl.col(f"rise_share_{window}"),
             CLOSE,
             window,
             f"share of {window} sessions with a rise",
@@ -123,8 +123,9 @@ def _steadiness() -> list[Feature]:
         )
         for window in (20, 60)
     ]
-    discreteness = _change(252).sign() * (down - up).rolling_mean(252)
-    largest = returns.rolling_max(20)
+    falls = pl.col("fall_share_252") - pl.col("rise_share_252")
+    discreteness = _change(252).sign() * falls
+    recent, usual = pl.col("absolute_sum_5"), pl.col("absolute_sum_60")
     return [
         *records,
         Feature(
@@ -139,7 +140,7 @@ def _steadiness() -> list[Feature]:
         Feature(
             "largest_return_20",
             FAMILY,
-            largest,
+            pl.col("largest_return_20"),
             CLOSE,
             20,
             "largest return of one session in 20 (fraction)",
@@ -148,7 +149,7 @@ def _steadiness() -> list[Feature]:
         Feature(
             "smallest_return_20",
             FAMILY,
-            returns.rolling_min(20),
+            pl.col("smallest_return_20"),
             CLOSE,
             20,
             "smallest return of one session in 20 (fraction)",
@@ -157,7 +158,7 @@ def _steadiness() -> list[Feature]:
         Feature(
             "return_share_5_60",
             FAMILY,
-            returns.abs().rolling_sum(5) / above(returns.abs().rolling_sum(60)),
+            ratio(recent, usual),
             CLOSE,
             60,
             "share of the last 5 sessions in the absolute movement of 60",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from src.v2.features.formulas import TINY, above, mean_absolute_deviation, ratio
+from src.v2.features.formulas import TINY, above
 from src.v2.features.registry import Feature
 
 FAMILY = "oscillators"
@@ -33,7 +33,7 @@ def _relative_strength() -> list[Feature]:
         Feature(
             "rsi_change_14_5",
             FAMILY,
-            (pl.col("rsi_14") - pl.col("rsi_14").shift(5)) / 100,
+            (pl.col("rsi_14") - pl.col("rsi_14_lag_5")) / 100,
             CLOSE,
             145,
             "change of the relative strength index over 5 sessions",
@@ -52,17 +52,13 @@ def _relative_strength() -> list[Feature]:
 
 
 def _stochastics() -> list[Feature]:
-    close, high, low = pl.col("close"), pl.col("highest_14"), pl.col("lowest_14")
-    fast = ratio(close - low, high - low)
-    slow = fast.rolling_mean(3)
-    price = pl.col("typical_price")
-    middle = price.rolling_mean(20)
-    spread = above(mean_absolute_deviation(price, 20) / middle, TINY)
+    price, middle = pl.col("typical_price"), pl.col("typical_price_20")
+    spread = above(pl.col("typical_distance_20") / middle, TINY)
     return [
         Feature(
             "stochastic_k_14_3",
             FAMILY,
-            slow,
+            pl.col("slow_stochastic_14_3"),
             RANGE,
             15,
             "place of the close in the range of 14 sessions, mean of 3, 0 to 1",
@@ -71,7 +67,7 @@ def _stochastics() -> list[Feature]:
         Feature(
             "stochastic_d_14_3_3",
             FAMILY,
-            slow.rolling_mean(3),
+            pl.col("slowest_stochastic_14_3_3"),
             RANGE,
             17,
             "mean of 3 sessions of the slow stochastic, 0 to 1",
@@ -80,7 +76,7 @@ def _stochastics() -> list[Feature]:
         Feature(
             "williams_r_14",
             FAMILY,
-            fast - 1,
+            pl.col("stochastic_14") - 1,
             RANGE,
             13,
             "distance of the close from the top of the range of 14 sessions, -1 to 0",

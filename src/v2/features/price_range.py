@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import polars as pl
 
-from src.v2.features.formulas import ANNUAL, above, ratio
+from src.v2.features.formulas import ANNUAL, ratio
 from src.v2.features.registry import Feature
 
 FAMILY = "range"
@@ -20,7 +18,6 @@ def range_features() -> list[Feature]:
 
 
 def _widths() -> list[Feature]:
-    width = (pl.col("high") - pl.col("low")) / pl.col("close")
     return [
         Feature(
             "atr_14",
@@ -34,7 +31,7 @@ def _widths() -> list[Feature]:
         Feature(
             "day_range_1",
             FAMILY,
-            width,
+            pl.col("bar_width"),
             RANGE,
             0,
             "high minus low over the close",
@@ -43,7 +40,7 @@ def _widths() -> list[Feature]:
         Feature(
             "average_range_10",
             FAMILY,
-            width.rolling_mean(10),
+            pl.col("bar_width_10"),
             RANGE,
             9,
             "mean of high minus low over the close, 10 sessions",
@@ -52,7 +49,7 @@ def _widths() -> list[Feature]:
         Feature(
             "range_expansion_20",
             FAMILY,
-            pl.col("true_range") / above(pl.col("true_range").rolling_mean(20)),
+            ratio(pl.col("true_range"), pl.col("true_range_20")),
             RANGE,
             20,
             "true range over its mean of 20 sessions",
@@ -62,7 +59,7 @@ def _widths() -> list[Feature]:
 
 
 def _places() -> list[Feature]:
-    close, high, low = pl.col("close"), pl.col("high"), pl.col("low")
+    close = pl.col("close")
     records = [
         Feature(
             f"donchian_place_{window}",
@@ -78,13 +75,12 @@ def _places() -> list[Feature]:
         )
         for window in (20, 60)
     ]
-    place = ratio(close - low, high - low)
     return [
         *records,
         Feature(
             "close_place_1",
             FAMILY,
-            place,
+            pl.col("bar_place"),
             RANGE,
             0,
             "place of the close in the day's range, 0 to 1; null without a range",
@@ -93,7 +89,7 @@ def _places() -> list[Feature]:
         Feature(
             "close_place_20",
             FAMILY,
-            place.rolling_mean(20, min_samples=10),
+            pl.col("bar_place_20"),
             RANGE,
             19,
             "mean place of the close in the day's range, at least 10 of 20 sessions",
@@ -103,8 +99,6 @@ def _places() -> list[Feature]:
 
 
 def _gaps() -> list[Feature]:
-    night = (pl.col("open") / pl.col("last_close")).log()
-    day = (pl.col("close") / pl.col("open")).log()
     source = "Lou, Polk and Skouras 2019"
     bars = ("open", "close")
     records = [
@@ -132,7 +126,7 @@ def _gaps() -> list[Feature]:
             Feature(
                 f"overnight_return_{window}",
                 FAMILY,
-                night.rolling_sum(window),
+                pl.col(f"night_return_{window}"),
                 bars,
                 window,
                 f"sum of the log returns from close to open, {window} sessions",
@@ -141,7 +135,7 @@ def _gaps() -> list[Feature]:
             Feature(
                 f"intraday_return_{window}",
                 FAMILY,
-                day.rolling_sum(window),
+                pl.col(f"day_return_{window}"),
                 bars,
                 window - 1,
                 f"sum of the log returns from open to close, {window} sessions",
@@ -152,17 +146,13 @@ def _gaps() -> list[Feature]:
 
 
 def _range_volatility() -> list[Feature]:
-    spread = (pl.col("high") / pl.col("low")).log() ** 2
-    body = (pl.col("close") / pl.col("open")).log() ** 2
-    parkinson = spread / (4 * math.log(2))
-    garman_klass = 0.5 * spread - (2 * math.log(2) - 1) * body
     records = []
     for window in (20, 60):
         records += [
             Feature(
                 f"parkinson_volatility_{window}",
                 FAMILY,
-                ANNUAL * parkinson.rolling_mean(window).clip(lower_bound=0).sqrt(),
+                ANNUAL * pl.col(f"parkinson_{window}").clip(lower_bound=0).sqrt(),
                 ("high", "low"),
                 window - 1,
                 f"annual volatility from high and low, {window} sessions (fraction)",
@@ -171,14 +161,14 @@ def _range_volatility() -> list[Feature]:
             Feature(
                 f"garman_klass_volatility_{window}",
                 FAMILY,
-                ANNUAL * garman_klass.rolling_mean(window).clip(lower_bound=0).sqrt(),
+                ANNUAL * pl.col(f"garman_klass_{window}").clip(lower_bound=0).sqrt(),
                 FULL,
                 window - 1,
                 f"annual volatility from the whole bar, {window} sessions (fraction)",
                 "Garman and Klass 1980",
             ),
         ]
-    inside = garman_klass.rolling_mean(60).clip(lower_bound=0).sqrt()
+    inside = pl.col("garman_klass_60").clip(lower_bound=0).sqrt()
     records.append(
         Feature(
             "range_volatility_ratio_60",

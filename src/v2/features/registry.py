@@ -35,7 +35,8 @@ class Feature:
     family
         Group that the feature is shown in.
     expression
-        Polars expression without ``.over``; ``scope`` says what it sees.
+        Polars expression without ``.over``; ``scope`` says what it sees. What rolls it reads
+        from columns that kernels make; a window of its own works too, at a higher price.
     inputs
         Bar columns that must be present, own columns included; a feature that lacks one is
         left out, by name.

@@ -1,13 +1,15 @@
-"""The first pass: expressions over the history of one ticker at a time.
+"""The first pass: features of the history of one ticker at a time.
 
-Whole tickers are worked on in groups of some 100,000 rows, so that what is between bars
-and features stays small. Columns that several features read come first, in stages.
+Whole tickers are worked on in groups of some 50,000 rows, so that what is between bars and
+features stays in the processor's cache. Columns that several features read come first, in
+stages: each from expressions over single rows, or from kernels over windows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +18,14 @@ from numpy.typing import NDArray
 
 from src.v2.errors import ConfigError
 from src.v2.features.inputs import add_inputs
+from src.v2.features.kernel_columns import KernelColumn
 from src.v2.features.registry import Feature
 from src.v2.features.shared import shared_columns
+from src.v2.features.ticker_columns import Expressions, TickerColumns, part_expressions
 
-ROWS_AT_ONCE = 100_000
+ROWS_AT_ONCE = 50_000
 
-Stages = list[dict[str, pl.Expr]]
+Stage = dict[str, pl.Expr | KernelColumn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +36,23 @@ class TickerPart:
     ----------
     rows
         Rows of the sorted bars.
+    bounds
+        First row of each ticker counted from the part's first, and the number of its rows.
     values
-        Numbers of each feature, NaN where missing.
-    early
-        Rows before each feature's look-back, counted from the part's first.
-    infinite
-        How many came out infinite or undefined, by feature.
+        Numbers of each feature: NaN where missing or undefined, what lies before the
+        look-back still there, infinite values too.
+    undefined
+        How many past the look-back came out undefined, by feature; only features with any.
     """
 
     rows: slice
+    bounds: NDArray[np.int64]
     values: dict[str, NDArray[np.float32]]
-    early: dict[str, NDArray[np.int64]]
-    infinite: dict[str, int]
+    undefined: dict[str, int]
 
 
 def ticker_features(
-    bars: pl.DataFrame, sessions: pl.DataFrame, features: Sequence[Feature]
+    bars: pl.DataFrame, sessions: pl.DataFrame, features: Sequence[Feature], pool: Executor
 ) -> Iterator[TickerPart]:
     """Compute ticker-wise features, some tickers at a time.
 
@@ -59,47 +64,66 @@ def ticker_features(
         From `src.v2.features.inputs.market_sessions`.
     features
         Features of scope ticker, whose inputs the bars have.
+    pool
+        Runs the kernels; nothing of Polars, which could wait for workers that wait for
+        Python's lock.
 
     Yields
     ------
     TickerPart
-        Missing where a value came out infinite; what lies before the look-back is still there.
+        In the order of the bars.
     """
     stages = shared_stages(features, set(add_inputs(bars.head(0), sessions).columns))
-    wanted = {item.name: item.expression.cast(pl.Float32) for item in features}
-    for rows in _groups_of_tickers(bars):
-        table = add_inputs(bars[rows], sessions)
-        for stage in stages:
-            table = table.hstack(_inside_tickers(table, stage))
-        found = _inside_tickers(table, wanted)
-        row = table["row"].to_numpy()
-        early = {back: np.flatnonzero(row < back) for back in {item.lookback for item in features}}
-        infinite: dict[str, int] = {}
-        for name in not_finite(found):
-            back = next(item.lookback for item in features if item.name == name)
-            infinite[name] = int(found.select(_wrong(name) & (table["row"] >= back)).sum().item())
-            found = found.with_columns(pl.when(~_wrong(name)).then(pl.col(name)).alias(name))
+    steps = [_parted(stage) for stage in stages]
+    finished = {item.name: _finished_column(item, stages) for item in features}
+    wanted = part_expressions(
+        {
+            item.name: item.expression.cast(pl.Float32)
+            for item in features
+            if finished[item.name] is None
+        }
+    )
+    lookbacks = {item.name: item.lookback for item in features}
+    for rows, bounds in _groups_of_tickers(bars):
+        columns = TickerColumns(add_inputs(bars[rows], sessions), bounds)
+        for expressions, kernels in steps:
+            columns.add_expressions(expressions)
+            columns.add_kernels(kernels, pool)
+        found = columns.select(wanted)
         numbers = found.fill_null(math.nan)
-        yield TickerPart(
-            rows,
-            {name: numbers[name].to_numpy() for name in numbers.columns},
-            {item.name: early[item.lookback] for item in features},
-            infinite,
-        )
+        values = {
+            name: numbers[name].to_numpy() if column is None else columns.arrays[column]
+            for name, column in finished.items()
+        }
+        yield TickerPart(rows, bounds, values, _undefined(found, lookbacks, columns.frame["row"]))
 
 
-def not_finite(table: pl.DataFrame) -> list[str]:
-    """Return the columns with an infinite or undefined value."""
-    found = table.select(pl.all().is_finite().all())
-    return [name for name in found.columns if not found[name].item()]
+def _parted(stage: Stage) -> tuple[Expressions, dict[str, KernelColumn]]:
+    """Part what Polars makes from what kernels make."""
+    expressions = {name: item for name, item in stage.items() if isinstance(item, pl.Expr)}
+    kernels = {name: item for name, item in stage.items() if isinstance(item, KernelColumn)}
+    return part_expressions(expressions), kernels
 
 
-def _wrong(name: str) -> pl.Expr:
-    """Say where a column is infinite or undefined; not where it is null."""
-    return pl.col(name).is_finite().not_().fill_null(False)
+def _undefined(found: pl.DataFrame, lookbacks: dict[str, int], row: pl.Series) -> dict[str, int]:
+    """Count the values past the look-back that are neither null nor a number."""
+    any_nan = found.select(pl.all().is_nan().any())
+    names = [name for name in found.columns if any_nan[name].item()]
+    counts = {name: int((found[name].is_nan() & (row >= lookbacks[name])).sum()) for name in names}
+    return {name: count for name, count in counts.items() if count}
 
 
-def shared_stages(features: Sequence[Feature], available: set[str]) -> Stages:
+def _finished_column(feature: Feature, stages: Sequence[Stage]) -> str | None:
+    """Return the column of a kernel that the feature is, as it is."""
+    names = feature.expression.meta.root_names()
+    if len(names) != 1 or not feature.expression.meta.eq(pl.col(names[0])):
+        return None
+    column = next((stage[names[0]] for stage in stages if names[0] in stage), None)
+    finished = isinstance(column, KernelColumn) and column.call.kernel.startswith("alpha_")
+    return names[0] if finished else None
+
+
+def shared_stages(features: Sequence[Feature], available: set[str]) -> list[Stage]:
     """Order the shared columns that the features read, each after those it reads itself.
 
     Raises
@@ -117,7 +141,7 @@ def shared_stages(features: Sequence[Feature], available: set[str]) -> Stages:
         if name not in depth:
             depth[name] = -1
             if name in shared:
-                below = [visit(root) for root in shared[name].meta.root_names()]
+                below = [visit(root) for root in _sources(shared[name])]
                 depth[name] = max(below) + 1 if min(below) >= 0 else -1
         return depth[name]
 
@@ -135,59 +159,20 @@ def shared_stages(features: Sequence[Feature], available: set[str]) -> Stages:
     ]
 
 
-def _groups_of_tickers(bars: pl.DataFrame) -> list[slice]:
+def _sources(column: pl.Expr | KernelColumn) -> Sequence[str]:
+    """Return the columns that a column reads."""
+    return column.call.sources if isinstance(column, KernelColumn) else column.meta.root_names()
+
+
+def _groups_of_tickers(bars: pl.DataFrame) -> list[tuple[slice, NDArray[np.int64]]]:
     """Cut the rows at the first row of a ticker, about every ROWS_AT_ONCE rows."""
-    lengths = bars["ticker"].rle().struct.field("len").to_numpy()
+    lengths = bars["ticker"].rle().struct.field("len").to_numpy().astype(np.int64)
+    groups = []
+    start, first = 0, 0
     ends = np.cumsum(lengths)
-    last_of_group = np.append(np.diff(ends // ROWS_AT_ONCE) > 0, True)
-    stops = [int(end) for end in ends[last_of_group[: len(ends)]]]
-    return [slice(start, stop) for start, stop in zip([0, *stops], stops, strict=False)]
-
-
-def _inside_tickers(table: pl.DataFrame, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    """Evaluate expressions so that none sees more than one ticker."""
-    # What reads one row alone needs no groups.
-    plain = {name: item for name, item in wanted.items() if _reads_one_row(item)}
-    windowed = {name: item for name, item in wanted.items() if name not in plain}
-    found = table.select("ticker", *[item.alias(name) for name, item in plain.items()])
-    if windowed:
-        grouped = table.group_by("ticker", maintain_order=True).agg(
-            [item.alias(name) for name, item in windowed.items()]
-        )
-        names = list(windowed)
-        for name in names:
-            _check_length(grouped[name], len(table))
-        found = found.hstack(grouped.select(names).explode(names))
-    return found.select(list(wanted))
-
-
-def _check_length(lists: pl.Series, rows: int) -> None:
-    """Refuse an expression that gives another number of values than there are rows."""
-    if lists.dtype != pl.List or lists.list.len().sum() != rows:
-        raise ConfigError(
-            f"The feature {lists.name} must give one value for each row of a ticker, in order; "
-            "it gives another number of values."
-        )
-
-
-def _reads_one_row(expression: pl.Expr) -> bool:
-    """Say whether every step of an expression works on each row alone."""
-    try:
-        alone = expression.meta.is_row_separable()
-    except pl.exceptions.PolarsError:
-        return False
-    return alone and all(map(_reads_one_row, expression.meta.pop()))
-
-
-def finite_values(values: pl.Series) -> tuple[NDArray[np.float32], int]:
-    """Return a column as 32-bit floats, NaN where it is missing or not finite.
-
-    Returns
-    -------
-    tuple[NDArray[np.float32], int]
-        The numbers, and how many were infinite or undefined.
-    """
-    numbers = np.array(values.cast(pl.Float32).fill_null(math.nan).to_numpy())
-    finite = np.isfinite(numbers)
-    numbers[~finite] = math.nan
-    return numbers, len(numbers) - int(np.count_nonzero(finite)) - values.null_count()
+    for number, end in enumerate(ends):
+        if end - start >= ROWS_AT_ONCE or number == len(ends) - 1:
+            bounds = np.concatenate(([0], ends[first : number + 1] - start))
+            groups.append((slice(start, int(end)), bounds))
+            start, first = int(end), number + 1
+    return groups

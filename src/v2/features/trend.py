@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from src.v2.features.formulas import TINY, above, sessions_since_high
+from src.v2.features.formulas import TINY, above
 from src.v2.features.registry import Feature
 
 FAMILY = "trend"
@@ -117,12 +117,12 @@ def _macd() -> list[Feature]:
 
 
 def _lines() -> list[Feature]:
-    log_close = pl.col("log_close")
     records = []
     for window in (20, 60, 120):
         rise = pl.col(f"trend_slope_{window}")
-        spread = above(log_close.rolling_var(window, ddof=0), TINY**2)
-        explained = rise**2 * ((window**2 - 1) / 12) / spread
+        # Of the window itself, not of what it is drawn from.
+        spread = pl.col(f"log_close_deviation_{window}") ** 2 * (1 - 1 / window)
+        explained = rise**2 * ((window**2 - 1) / 12) / above(spread, TINY**2)
         records += [
             Feature(
                 f"trend_slope_{window}",
@@ -150,8 +150,6 @@ def _strength() -> list[Feature]:
     bars = ("high", "low", "close")
     difference = (pl.col("plus_14") - pl.col("minus_14")) / pl.col("directional_range_14")
     total = pl.col("directional_range_14")
-    since_high = sessions_since_high(pl.col("high"), 26)
-    since_low = sessions_since_high(-pl.col("low"), 26)
     return [
         Feature(
             "adx_14",
@@ -174,7 +172,7 @@ def _strength() -> list[Feature]:
         Feature(
             "aroon_oscillator_25",
             FAMILY,
-            (since_low - since_high) / 25,
+            (pl.col("since_low_26") - pl.col("since_high_26")) / 25,
             ("high", "low"),
             25,
             "recency of the high minus recency of the low of 25 sessions, -1 to 1",

@@ -27,14 +27,13 @@ def _levels() -> list[Feature]:
             f"annual deviation of daily returns, {window} sessions (fraction)",
             "Ang, Hodrick, Xing and Zhang 2006",
         )
-        for window in (10, 20, 30, 60, 90, 252)
+        for window in (10, 20, 60, 90, 252)
     ]
-    losses = pl.col("return").clip(upper_bound=0) ** 2
     records += [
         Feature(
             f"downside_deviation_{window}",
             FAMILY,
-            ANNUAL * losses.rolling_mean(window).clip(lower_bound=0).sqrt(),
+            ANNUAL * pl.col(f"fall_square_{window}").sqrt(),
             CLOSE,
             window,
             f"annual root mean square of the falls, rises as 0, {window} sessions (fraction)",
@@ -56,15 +55,14 @@ def _ratios() -> list[Feature]:
             f"volatility of {short} sessions over that of {long}",
             "own",
         )
-        for short, long in ((10, 60), (30, 60), (30, 90), (60, 252))
+        for short, long in ((10, 60), (60, 252))
     ]
-    recent = pl.col("deviation_20")
     return [
         *records,
         Feature(
             "volatility_of_volatility_20_60",
             FAMILY,
-            recent.rolling_std(60) / recent.rolling_mean(60),
+            pl.col("volatility_deviation_20_60") / pl.col("volatility_mean_20_60"),
             CLOSE,
             79,
             "deviation over mean, in 60 sessions, of the volatility of 20 sessions",
@@ -73,7 +71,7 @@ def _ratios() -> list[Feature]:
         Feature(
             "return_shock_60",
             FAMILY,
-            pl.col("return") / pl.col("deviation_60").shift(1),
+            pl.col("return") / pl.col("deviation_60_lag_1"),
             CLOSE,
             61,
             "last return in deviations of the 60 sessions before it",
@@ -83,13 +81,12 @@ def _ratios() -> list[Feature]:
 
 
 def _shape() -> list[Feature]:
-    returns = pl.col("return")
     moved = pl.col("deviation_90").is_not_null()
     return [
         Feature(
             "skewness_90",
             FAMILY,
-            pl.when(moved).then(returns.rolling_skew(90)),
+            pl.when(moved).then(pl.col("skewness_90")),
             CLOSE,
             90,
             "skewness of 90 daily returns",
@@ -98,7 +95,7 @@ def _shape() -> list[Feature]:
         Feature(
             "kurtosis_90",
             FAMILY,
-            pl.when(moved).then(returns.rolling_kurtosis(90)),
+            pl.when(moved).then(pl.col("kurtosis_90")),
             CLOSE,
             90,
             "excess kurtosis of 90 daily returns",
@@ -108,16 +105,15 @@ def _shape() -> list[Feature]:
 
 
 def _memory() -> list[Feature]:
-    log_close = pl.col("log_close")
     records = []
     for step, window in ((5, 120), (20, 252)):
-        short = pl.col("log_return").rolling_var(window)
-        long = (log_close - log_close.shift(step)).rolling_var(window)
+        short = above(pl.col(f"log_deviation_{window}"), TINY) ** 2
+        long = pl.col(f"step_{step}_deviation_{window}") ** 2
         records.append(
             Feature(
                 f"variance_ratio_{step}_{window}",
                 FAMILY,
-                long / (step * above(short, TINY**2)),
+                long / (step * short),
                 CLOSE,
                 window + step - 1,
                 f"variance of {step}-session over {step} times that of daily log returns, "
@@ -130,7 +126,7 @@ def _memory() -> list[Feature]:
         Feature(
             "autocorrelation_60",
             FAMILY,
-            _autocorrelation("return", "mean_return_60", "deviation_60", 60),
+            pl.col("autocorrelation_60"),
             CLOSE,
             61,
             "correlation of a return with the one before, 60 sessions",
@@ -139,19 +135,10 @@ def _memory() -> list[Feature]:
         Feature(
             "absolute_autocorrelation_60",
             FAMILY,
-            _autocorrelation("absolute_return", "absolute_mean_60", "absolute_deviation_60", 60),
+            pl.col("absolute_autocorrelation_60"),
             CLOSE,
             61,
             "correlation of an absolute return with the one before, 60 sessions: clustering",
             "Ding, Granger and Engle 1993",
         ),
     ]
-
-
-def _autocorrelation(values: str, mean: str, spread: str, window: int) -> pl.Expr:
-    """Correlate a column with itself one row before, from its rolling mean and deviation."""
-    now = pl.col(values)
-    product = (now * now.shift(1)).rolling_mean(window)
-    covariance = product - pl.col(mean) * pl.col(mean).shift(1)
-    bessel = window / (window - 1)
-    return (bessel * covariance / (pl.col(spread) * pl.col(spread).shift(1))).clip(-1, 1)

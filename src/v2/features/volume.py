@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from src.v2.features.formulas import TINY, above, ratio, slope
+from src.v2.features.formulas import ratio
 from src.v2.features.registry import Feature
 
 FAMILY = "volume"
@@ -21,7 +21,7 @@ def volume_features() -> list[Feature]:
 
 
 def _amounts() -> list[Feature]:
-    volume, traded = pl.col("volume"), pl.col("dollar_volume")
+    volume = pl.col("volume")
     records = [
         Feature(
             f"volume_ratio_{window}",
@@ -48,7 +48,7 @@ def _amounts() -> list[Feature]:
         Feature(
             "dollar_volume_trend_20_252",
             FAMILY,
-            traded.rolling_mean(20) / above(traded.rolling_mean(252)),
+            ratio(pl.col("dollar_volume_20"), pl.col("dollar_volume_252")),
             CLOSE_VOLUME,
             251,
             "mean traded value of 20 sessions over that of 252",
@@ -66,7 +66,7 @@ def _amounts() -> list[Feature]:
         Feature(
             "volume_return_correlation_60",
             FAMILY,
-            _correlation_with_move(),
+            pl.col("volume_move_60"),
             CLOSE_VOLUME,
             60,
             "correlation of volume and absolute return, 60 sessions",
@@ -75,23 +75,12 @@ def _amounts() -> list[Feature]:
     ]
 
 
-def _correlation_with_move() -> pl.Expr:
-    """Correlate volume with the absolute return; null where either does not change."""
-    window, move = 60, pl.col("absolute_return")
-    spread, mean = pl.col("volume_deviation_60"), pl.col("mean_volume_60")
-    covariance = (pl.col("volume") * move).rolling_mean(window) - mean * pl.col("absolute_mean_60")
-    together = spread * pl.col("absolute_deviation_60")
-    correlation = (window / (window - 1) * covariance / together).clip(-1, 1)
-    return pl.when(spread > TINY * mean).then(correlation)
-
-
 def _sides() -> list[Feature]:
-    volume, price = pl.col("volume"), pl.col("typical_price")
     records = [
         Feature(
             f"obv_slope_{window}",
             FAMILY,
-            ratio(slope(pl.col("on_balance_volume"), window), pl.col(f"mean_volume_{window}")),
+            ratio(pl.col(f"balance_slope_{window}"), pl.col(f"mean_volume_{window}")),
             CLOSE_VOLUME,
             window,
             f"slope of the on-balance volume over the mean volume, {window} sessions",
@@ -99,20 +88,13 @@ def _sides() -> list[Feature]:
         )
         for window in (20, 60)
     ]
-    flow = price * volume
-    change = price - price.shift(1)
-    inflow = (flow * (change > 0)).rolling_sum(14)
-    outflow = (flow * (change < 0)).rolling_sum(14)
-    high, low = pl.col("high"), pl.col("low")
-    place = ratio(2 * pl.col("close") - high - low, high - low)
-    pressure = (place * volume).rolling_sum(20, min_samples=10)
-    up = (volume * (pl.col("return") > 0)).rolling_sum(60)
+    inflow, outflow = pl.col("money_inflow_14"), pl.col("money_outflow_14")
     return [
         *records,
         Feature(
             "money_flow_14",
             FAMILY,
-            inflow / above(inflow + outflow),
+            ratio(inflow, inflow + outflow),
             RANGE_VOLUME,
             14,
             "share of rising sessions in the money flow of 14 (money flow index), 0 to 1",
@@ -121,7 +103,7 @@ def _sides() -> list[Feature]:
         Feature(
             "chaikin_money_flow_20",
             FAMILY,
-            pressure / above(volume.rolling_sum(20)),
+            ratio(pl.col("pressure_20"), 20 * pl.col("mean_volume_20")),
             RANGE_VOLUME,
             19,
             "volume weighted by the close's place in the day's range, 20 sessions, -1 to 1",
@@ -130,7 +112,7 @@ def _sides() -> list[Feature]:
         Feature(
             "up_volume_share_60",
             FAMILY,
-            up / above((volume * pl.col("return").is_not_null()).rolling_sum(60)),
+            ratio(pl.col("rise_volume_60"), pl.col("moved_volume_60")),
             CLOSE_VOLUME,
             60,
             "share of the volume of 60 sessions traded on rises",
@@ -140,10 +122,10 @@ def _sides() -> list[Feature]:
 
 
 def _prices() -> list[Feature]:
-    volume, price = pl.col("volume"), pl.col("typical_price")
     records = []
     for window in (20, 60):
-        paid = (price * volume).rolling_sum(window) / above(volume.rolling_sum(window))
+        traded = window * pl.col(f"mean_volume_{window}")
+        paid = ratio(pl.col(f"money_flow_{window}"), traded)
         records.append(
             Feature(
                 f"vwap_distance_{window}",

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from src.v2.config import FeaturesConfig
-from src.v2.features import kernels
 from src.v2.features.alpha158 import alpha158_features, qlib_name
 from src.v2.features.causality import features_that_look_ahead
 from src.v2.features.compute import compute_features
@@ -146,14 +145,6 @@ def test_ties_are_ranked_at_their_mean_and_the_first_of_equals_is_the_extreme(
     high, low = ((view.argmax(1) + 1) / window for view in (views, -views))
     np.testing.assert_allclose(numbers(table, f"alpha_imax_{window}"), high, rtol=1e-6)
     np.testing.assert_allclose(numbers(table, f"alpha_imin_{window}"), low, rtol=1e-6)
-
-
-@pytest.mark.parametrize("window", [2, 127, 128, 300])
-def test_ranks_hold_for_windows_of_any_length(window: int) -> None:
-    values = np.random.default_rng(0).integers(0, 50, 400).astype(np.float64)
-    views = np.lib.stride_tricks.sliding_window_view(values, window)
-    ranks = stats.rankdata(views, axis=1)[:, -1] / window
-    np.testing.assert_allclose(kernels.rank_of_last(values, window), ranks)
 
 
 @pytest.fixture(scope="module")

@@ -121,20 +121,17 @@ def quarter_left(date: dt.date) -> float:
 
 
 MARKET: dict[str, Reference] = {
-    **{f"beta_{window}": against_market(beta, window) for window in (60, 120, 252)},
-    **{
-        f"market_correlation_{window}": against_market(correlation, window)
-        for window in (60, 120, 252)
-    },
+    **{f"beta_{window}": against_market(beta, window) for window in (60, 252)},
+    **{f"market_correlation_{window}": against_market(correlation, window) for window in (60, 252)},
     **{
         f"idiosyncratic_volatility_{window}": against_market(rest_deviation, window, ANNUAL)
-        for window in (60, 120, 252)
+        for window in (60, 252)
     },
     **{
         f"residual_momentum_{window}": against_market(residual_momentum, window)
-        for window in (60, 120, 252)
+        for window in (60, 252)
     },
-    **{f"relative_strength_{window}": relative_strength(window) for window in (60, 120, 252)},
+    **{f"relative_strength_{window}": relative_strength(window) for window in (60, 252)},
     "bull_return_252": conditional(annual_mean, True),
     "bear_return_252": conditional(annual_mean, False),
     "bull_volatility_252": conditional(annual_deviation, True),

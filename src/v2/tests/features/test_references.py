@@ -237,11 +237,11 @@ REFERENCES: dict[str, Reference] = {
     "rsi_change_14_5": lambda c: (rsi(c) - lagged(rsi(c), 5)) / 100,
     "rsi_context_14_50": rsi_context,
     "close_zscore_60": zscore,
-    **{f"volatility_{window}": volatility(window) for window in (10, 20, 30, 60, 90, 252)},
+    **{f"volatility_{window}": volatility(window) for window in (10, 20, 60, 90, 252)},
     **{f"downside_deviation_{window}": downside(window) for window in (30, 60, 90)},
     **{
         f"volatility_ratio_{short}_{long}": volatility_ratio(short, long)
-        for short, long in ((10, 60), (30, 60), (30, 90), (60, 252))
+        for short, long in ((10, 60), (60, 252))
     },
     "volatility_of_volatility_20_60": lambda c: (
         std(std(c["return"], 20), 60) / mean(std(c["return"], 20), 60)
