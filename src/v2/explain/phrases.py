@@ -25,6 +25,11 @@ ACROSS: Mapping[str, str] = MappingProxyType(
     {
         r"centred rank of (\w+) among the tickers of the date": "{} (rank)",
         r"(\w+) minus its mean over the tickers of the date": "{} minus the mean ticker's",
+        r"centred rank of (\w+) among the tickers of the sector": "{} (rank in the sector)",
+        r"(\w+) minus its mean over the tickers of the sector": "{} minus the sector's",
+        r"mean of (\w+) over the tickers of the sector minus that over all": (
+            "{} of the sector minus the mean ticker's"
+        ),
         r"deviation of (\w+) over the tickers of the date": "spread between tickers of the {}",
     }
 )
