@@ -139,11 +139,11 @@ class DataConfig(Section):
         for name, path in value.items():
             if not SERIES_NAME.fullmatch(name) or name in NOT_SERIES:
                 raise ValueError(
-                    "must name series in lower-case letters, digits and underscores, as in "
-                    f"vix=vix_daily.csv, and none {', '.join(sorted(NOT_SERIES))}"
+                    "must name series in lower-case letters, digits and underscores, and none "
+                    f"{', '.join(sorted(NOT_SERIES))}, as in vix=vix_daily.csv"
                 )
             if not path.name:
-                raise ValueError(f"must give each series a file, as in {name}={name}_daily.csv")
+                raise ValueError("must give each series a file, as in vix=vix_daily.csv")
         return value
 
 

@@ -141,7 +141,7 @@ def series_of(table: pl.DataFrame, path: Path | str) -> tuple[pl.DataFrame, list
     typed = read_types(table.select(date=date, close=value))
     known = typed.filter(pl.all_horizontal(pl.col("date", "close").is_not_null()))
     known = known.filter(pl.col("close").is_finite())
-    rows = known.select("date", value="close").unique().sort("date")
+    rows = known.select("date", value="close").unique().sort("date", "value")
     if rows.is_empty():
         raise DataError(f"{path} holds no value with a date.")
     twice = rows.filter(pl.col("date").is_duplicated())
