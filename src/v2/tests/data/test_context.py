@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from src.v2.config import DataConfig
+from src.v2.data.columns import NUMBERS, SCHEMA
 from src.v2.data.context import Context, load_context, read_series, series_of
+from src.v2.data.store_file import StoredBars, write_bars
 from src.v2.errors import DataError
 
 DAYS = [dt.date(2024, 1, 2), dt.date(2024, 1, 3), dt.date(2024, 1, 4)]
@@ -41,6 +43,14 @@ def test_a_parquet_file_with_pandas_index_is_read(tmp_path: Path) -> None:
     pl.DataFrame({"__index_level_0__": DAYS, "value": [1.0, None, 3.0]}).write_parquet(path)
     rows, _ = read_series("vix", path)
     assert rows.rows() == [(DAYS[0], 1.0), (DAYS[2], 3.0)]
+
+
+def test_what_the_store_of_bars_keeps_of_an_index_is_a_series(tmp_path: Path) -> None:
+    prices = dict.fromkeys(NUMBERS, [13.0, 14.0, 15.0])
+    bars = pl.DataFrame({"date": DAYS, "ticker": "^VIX", **prices}, schema=SCHEMA)
+    write_bars(tmp_path, "^VIX", StoredBars(bars, None, DAYS[-1], DAYS[-1]))
+    rows, _ = read_series("vix", tmp_path / "_5eVIX.parquet")
+    assert rows.rows() == list(zip(DAYS, [13.0, 14.0, 15.0], strict=True))
 
 
 def test_rows_that_cannot_be_read_are_left_out_and_counted(tmp_path: Path) -> None:
