@@ -46,7 +46,7 @@ def test_a_parquet_file_with_pandas_index_is_read(tmp_path: Path) -> None:
 
 
 def test_what_the_store_of_bars_keeps_of_an_index_is_a_series(tmp_path: Path) -> None:
-    prices = dict.fromkeys(NUMBERS, [13.0, 14.0, 15.0])
+    prices = {name: [13.0, 14.0, 15.0] for name in NUMBERS}
     bars = pl.DataFrame({"date": DAYS, "ticker": "^VIX", **prices}, schema=SCHEMA)
     write_bars(tmp_path, "^VIX", StoredBars(bars, None, DAYS[-1], DAYS[-1]))
     rows, _ = read_series("vix", tmp_path / "_5eVIX.parquet")
