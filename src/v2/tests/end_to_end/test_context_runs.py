@@ -25,6 +25,7 @@ from src.v2.forecasting import decision_rows
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import read_card
 from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.summary_text import left_out_line
 from src.v2.tests.end_to_end.test_predict_reasons import made_card
 from src.v2.tests.synthetic import random_walk_bars
 from src.v2.tests.workplace import SMALL, Workplace
@@ -77,11 +78,12 @@ def test_the_bundled_sample_with_series_and_sectors_has_their_features(tmp_path:
 
 
 def test_without_their_files_the_features_of_context_are_left_out_by_name() -> None:
-    words = ["--force-sample", "--features.families", *FAMILIES]
+    words = ["--force-sample", "--features.families", *COMPARED]
     found = prepared(load_config(words, environ={}, files=False))
     assert found.features.left_out["vix_level"] == "needs vix, which is not given"
     assert found.features.left_out["return_20_sector_rank"] == "needs sector, which is not given"
     assert found.needed == set()
+    assert "for want of volume, vix, sector: " in left_out_line(found.features.left_out)
     assert "regime_bull" in found.features.names
 
 
