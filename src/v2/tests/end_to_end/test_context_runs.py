@@ -83,7 +83,7 @@ def test_without_their_files_the_features_of_context_are_left_out_by_name() -> N
     assert found.features.left_out["vix_level"] == "needs vix, which is not given"
     assert found.features.left_out["return_20_sector_rank"] == "needs sector, which is not given"
     assert found.needed == set()
-    assert "for want of volume, vix, sector: " in left_out_line(found.features.left_out)
+    assert "for want of volume, high, low, vix, sector: " in left_out_line(found.features.left_out)
     assert "regime_bull" in found.features.names
 
 
