@@ -6,7 +6,7 @@ on which dates are worked on together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -91,23 +91,26 @@ def add_sector_features(
 def _add_means(columns: FeatureColumns, wanted: Sequence[Feature], place: SectorRows) -> None:
     """Compare with the means of sector and date, the features of one column after another."""
     for needs in dict.fromkeys(item.needs for item in wanted):
-        table = pl.DataFrame([one for name in needs for one in _beside(columns, name, place)])
-        for item in wanted:
-            if item.needs == needs:
-                columns.put(table.select(item.expression.alias(item.name)).to_series())
+        group = [item for item in wanted if item.needs == needs]
+        read = {root for item in group for root in item.expression.meta.root_names()}
+        table = pl.DataFrame([one for name in needs for one in _beside(columns, name, place, read)])
+        for item in group:
+            columns.put(table.select(item.expression.alias(item.name)).to_series())
 
 
-def _beside(columns: FeatureColumns, name: str, place: SectorRows) -> list[pl.Series]:
-    """Return a column with the means of its sector and of its date, null where too few know it."""
+def _beside(
+    columns: FeatureColumns, name: str, place: SectorRows, read: Collection[str]
+) -> list[pl.Series]:
+    """Return a column and those of its means that are read, null where too few know it."""
     values = columns.values[name].astype(np.float64)
-    sector = np.full(len(values), np.nan)
-    sector[place.rows] = _means(values[place.rows], place.group, LEAST_IN_SECTOR)
-    means = {
-        name: values,
-        f"{name}_sector": sector,
-        f"{name}_date": _means(values, place.date, LEAST_TICKERS),
-    }
-    return [pl.Series(key, numbers, nan_to_null=True) for key, numbers in means.items()]
+    found = {name: values}
+    if f"{name}_sector" in read:
+        found[f"{name}_sector"] = np.full(len(values), np.nan)
+        means = _means(values[place.rows], place.group, LEAST_IN_SECTOR)
+        found[f"{name}_sector"][place.rows] = means
+    if f"{name}_date" in read:
+        found[f"{name}_date"] = _means(values, place.date, LEAST_TICKERS)
+    return [pl.Series(key, numbers, nan_to_null=True) for key, numbers in found.items()]
 
 
 def _means(values: NDArray[np.float64], group: Places, least: int) -> NDArray[np.float64]:
