@@ -6,6 +6,7 @@ notebook is the notebook's to count.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ import polars as pl
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 from src.v2.data.bars import bars_fingerprint, clean_bars
+from src.v2.data.context import Context, series_of
 from src.v2.errors import ConfigError, DataError, ModelError
 from src.v2.explain.shap_values import explain_rows
 from src.v2.forecasting import Forecast, decision_rows, rank_last_date
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     Frame = pl.DataFrame | pd.DataFrame
 
 
-FRAME_SETTINGS = {"min_history", "max_dropped_share"}
+FRAME_SETTINGS = {"min_history", "max_dropped_share", "context_lag", "context_max_age"}
 """Settings of the section data that mean something for a frame."""
 
 MARKET_NOTE = "market features read the market given"
@@ -45,6 +47,7 @@ def train(
     bars: Frame,
     settings: Mapping[str, Any] | None = None,
     market: pl.DataFrame | None = None,
+    context: Context | None = None,
 ) -> Trained:
     """Train on a data frame.
 
@@ -57,6 +60,9 @@ def train(
         Where bars come from is not among them: the frame is the universe.
     market
         | date | close | of the market; absent: the equal-weight mean of the universe.
+    context
+        From `make_context`: series that all tickers share, and sectors. Its lag and age are
+        those of the settings.
 
     Returns
     -------
@@ -83,7 +89,10 @@ def train(
     )
     stages = Stages()
     coverage = _frame_coverage(cleaned, drops, market)
-    prepared = prepare_panel(cleaned, market, coverage, config, stages)
+    known = dataclasses.replace(
+        context or Context(), lag=config.data.context_lag, max_age=config.data.context_max_age
+    )
+    prepared = prepare_panel(cleaned, market, coverage, config, stages, known)
     return train_model(prepared, config, stages, uncounted(), no_progress)
 
 
@@ -106,8 +115,38 @@ def _frame_coverage(
     )
 
 
+def make_context(
+    series: Mapping[str, Frame] | None = None, sectors: Mapping[str, str] | None = None
+) -> Context:
+    """Take what is known beside the bars.
+
+    Parameters
+    ----------
+    series
+        By name, each | date | close | or a date and one other column of numbers; ``vix`` is a
+        volatility index in percent a year.
+    sectors
+        Sector by ticker.
+
+    Raises
+    ------
+    DataError
+        When a frame has no such columns, no value, or two values of a date.
+    """
+    read: dict[str, pl.DataFrame] = {}
+    notes: list[str] = []
+    for name, frame in (series or {}).items():
+        read[name], remarks = series_of(as_polars(frame), f"the series {name}")
+        notes += remarks
+    return Context(read, dict(sectors or {}), notes=tuple(notes))
+
+
 def predict(
-    bars: Frame, model: FittedModel, card: ModelCard, market: pl.DataFrame | None = None
+    bars: Frame,
+    model: FittedModel,
+    card: ModelCard,
+    market: pl.DataFrame | None = None,
+    context: Context | None = None,
 ) -> Forecast:
     """Rank the last date of the bars.
 
@@ -119,18 +158,26 @@ def predict(
         From `train` or `load`.
     market
         | date | close | of the market that the model was trained with, if any.
+    context
+        The series that the model was trained with, if any, up to the decision; its sectors are
+        those of the card.
 
     Raises
     ------
     ModelError
         When the bars cannot make a feature that the model needs, hold less than half of its
-        universe, or come without the market that it was trained with.
+        universe, or come without the market or a series that it was trained with, or with one
+        that is too old.
     """
-    return rank_last_date(as_polars(bars), model, card, market)
+    return rank_last_date(as_polars(bars), model, card, market, context)
 
 
 def explain(
-    bars: Frame, model: FittedModel, card: ModelCard, market: pl.DataFrame | None = None
+    bars: Frame,
+    model: FittedModel,
+    card: ModelCard,
+    market: pl.DataFrame | None = None,
+    context: Context | None = None,
 ) -> shap.Explanation:
     """Explain the forecasts of the last date of the bars, for the plots of ``shap``.
 
@@ -141,7 +188,7 @@ def explain(
     """
     import shap
 
-    matrix = decision_rows(as_polars(bars), card, market).matrix
+    matrix = decision_rows(as_polars(bars), card, market, context).matrix
     values, base = explain_rows(model.booster, matrix, card.features, model.rounds)
     single = values.shape[1] == 1
     return shap.Explanation(

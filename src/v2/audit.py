@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from src.v2.config import Config
 from src.v2.config_sources import load_config
-from src.v2.console import RunLog, Stages, log_to, progress_bar, run_command
+from src.v2.console import RunLog, Stages, log_to, progress_bar, run_command, show_note
 from src.v2.errors import OmninmoError, TrackingError
 
 if TYPE_CHECKING:
@@ -62,18 +62,22 @@ def audit(config: Config, run_log: RunLog) -> tuple[AuditCheck, ...]:
     _check_folder(config.paths.reports_dir)
     with stages.stage("libraries"):
         from src.v2.audit_checks import run_audit
+        from src.v2.data.context import load_context
         from src.v2.data.sources import load_bars
         from src.v2.modeling.learners.xgboost_trees import check_device
         from src.v2.tracking.runs import training_run
     check_device(config.model)
     with stages.stage("bars"):
+        context = load_context(config.data)
+        for note in context.notes:
+            show_note(note)
         bars, market, coverage = load_bars(
             config.data, tuple(config.features.columns), config.paths.bars_dir, progress_bar
         )
     name = f"audit_{now:%Y%m%d_%H%M%S}"
     tags = _tags(config, coverage, now)
     with training_run(config.mlflow, run_name=name, tags=tags) as run:
-        checks = run_audit(bars, market, coverage, config, stages, progress_bar)
+        checks = run_audit(bars, market, coverage, config, stages, progress_bar, context)
         report = _write(config, coverage, checks, stages, name, now)
         problem = _log(config, coverage, checks, run, report, run_log)
         _print(config, coverage, checks, report, run, logged=problem is None)

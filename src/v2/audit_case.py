@@ -8,6 +8,7 @@ import polars as pl
 
 from src.v2.config import Config, ModelConfig
 from src.v2.console import Stages, Track
+from src.v2.data.context import Context
 from src.v2.evaluation.leakage import bars_probes, feature_probes, fold_probes, refits
 from src.v2.features.families import active_features, load_own_features
 from src.v2.modeling.panel import Panel
@@ -30,9 +31,11 @@ class AuditCase:
         config: Config,
         stages: Stages,
         track: Track,
+        context: Context | None = None,
     ) -> None:
         self.bars, self.market, self.coverage = bars, market, coverage
         self.config, self.stages, self.track = config, stages, track
+        self.context = context or Context()
         self.seed = config.seed
         self.horizon = config.label.forward_days
 
@@ -45,8 +48,10 @@ class AuditCase:
     @cached_property
     def bench(self) -> feature_probes.FeatureBench:
         """Features of some tickers, as computed on all their bars."""
-        features = active_features(self.config.features)
-        return feature_probes.feature_bench(self.bars, features, self.own, self.market, self.seed)
+        features = active_features(self.config.features, self.context.series)
+        return feature_probes.feature_bench(
+            self.bars, features, self.own, self.market, self.seed, self.context
+        )
 
     @cached_property
     def grid(self) -> bars_probes.ReturnGrid:
@@ -56,7 +61,9 @@ class AuditCase:
     @cached_property
     def prepared(self) -> Prepared:
         """The panel and the folds, as training makes them."""
-        return prepare_panel(self.bars, self.market, self.coverage, self.config, self.stages)
+        return prepare_panel(
+            self.bars, self.market, self.coverage, self.config, self.stages, self.context
+        )
 
     @cached_property
     def sample(self) -> Panel:

@@ -17,6 +17,7 @@ import polars as pl
 from src.v2.audit_case import TICKERS_FITTED, AuditCase
 from src.v2.config import Config
 from src.v2.console import Stages, Track, no_progress
+from src.v2.data.context import Context
 from src.v2.errors import NotEnoughData, OmninmoError
 from src.v2.evaluation.folds import feature_stability
 from src.v2.evaluation.leakage import (
@@ -74,6 +75,7 @@ def run_audit(
     config: Config,
     stages: Stages,
     track: Track = no_progress,
+    context: Context | None = None,
 ) -> tuple[AuditCheck, ...]:
     """Make every check, whatever the earlier ones found.
 
@@ -90,6 +92,8 @@ def run_audit(
         What the bars are.
     track
         Shows progress over the folds.
+    context
+        Series that all tickers share, and sectors; None for neither.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def run_audit(
     """
     sessions = bars["date"].unique().sort().to_list()
     schedule_folds(sessions, config.validation, config.label.span)
-    case = AuditCase(bars, market, coverage, config, stages, track)
+    case = AuditCase(bars, market, coverage, config, stages, track, context)
     found: dict[str, Finding] = {}
     for name, check in CHECKS.items():
         failed = [past for past in found if CHECKS[past].of_features and _fails(found[past])]
@@ -145,7 +149,7 @@ def _truncation(case: AuditCase) -> Finding:
     """Probe some tickers, and the own features on all of them as training does."""
     finding = feature_probes.probe_truncation(case.bench)
     made = [item for item in load_own_features(case.config.features.modules) if not item.needs]
-    usable, left_out = usable_features(case.bars, made)
+    usable, left_out = usable_features(case.bars, made, case.context)
     if left_out and finding.outcome == "pass":
         reasons = some_names([f"{name} ({why})" for name, why in left_out.items()])
         text = f"{finding.evidence} Own features left out, and thus not tried: {reasons}."
@@ -153,7 +157,7 @@ def _truncation(case: AuditCase) -> Finding:
     sampled = case.bench.bars.height < case.bars.height
     if finding.outcome == "fail" or not (usable and sampled):
         return finding
-    guilty = features_that_look_ahead(case.bars, usable, case.market)
+    guilty = features_that_look_ahead(case.bars, usable, case.market, case.context)
     if not guilty:
         return finding
     text = f"past values of some tickers change when the bars end earlier: {some_names(guilty)}."
@@ -208,8 +212,9 @@ def _null_run(case: AuditCase) -> Finding:
     bars = case.bars.filter(pl.col("ticker").is_in(tickers))
     null = permute_blocks(bars, case.market, case.config.label.span, case.seed)
     quiet = Stages()
-    prepared = prepare_panel(null.bars, null.market, case.coverage, case.config, quiet)
-    model, config = refits.quick_model(case.config.model), case.config
+    config = case.config
+    prepared = prepare_panel(null.bars, null.market, case.coverage, config, quiet, case.context)
+    model = refits.quick_model(config.model)
     trainer = make_trainer(prepared.panel, prepared.plan, model, config.validation, config.seed)
     fits = refits.fit_folds(trainer, prepared.schedule, case.track, "null run")
     what = f"forecasts of returns permuted in {null.blocks} blocks of {len(tickers)} tickers"

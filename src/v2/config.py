@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import re
 import string
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +27,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ENV_PREFIX = "OMNINMO_"
 SMALL_UNIVERSE = 20
 """Below this many tickers no cross-sectional target, label or claim is made."""
+
+SERIES_NAME = re.compile(r"[a-z][a-z0-9_]*")
+NOT_SERIES = frozenset(
+    ("date", "ticker", "sector", "row", "market_return", "market_level", "market_up")
+)
+"""Names that a series of context may not have: columns that stand beside it."""
 
 
 def _as_names(value: Any) -> Any:
@@ -109,6 +116,15 @@ class DataConfig(Section):
     end: dt.date | None = Field(None, description="last date, included")
     calendar: Literal["XNYS"] | None = Field(None, description="exchange that dates are checked by")
     sectors: Path | None = Field(None, description="CSV of ticker and sector; empty: none known")
+    context: Annotated[dict[str, Path], BeforeValidator(_as_mapping)] = Field(
+        {}, description="daily series that all tickers share, name=file: vix=vix_daily.csv"
+    )
+    context_lag: int = Field(
+        0, ge=0, description="sessions until a series' value counts as known; 0: at its own close"
+    )
+    context_max_age: int = Field(
+        14, ge=0, description="calendar days after which the last value of a series is missing"
+    )
     min_history: int = Field(
         2, ge=2, description="bars that a ticker needs; its rows start after features.min_history"
     )
@@ -117,6 +133,19 @@ class DataConfig(Section):
     )
     yahoo: YahooConfig = YahooConfig()
 
+    @field_validator("context")
+    @classmethod
+    def _series_names(cls, value: dict[str, Path]) -> dict[str, Path]:
+        for name, path in value.items():
+            if not SERIES_NAME.fullmatch(name) or name in NOT_SERIES:
+                raise ValueError(
+                    "must name series in lower-case letters, digits and underscores, and none "
+                    f"{', '.join(sorted(NOT_SERIES))}, as in vix=vix_daily.csv"
+                )
+            if not path.name:
+                raise ValueError("must give each series a file, as in vix=vix_daily.csv")
+        return value
+
 
 class FeaturesConfig(Section):
     """Which features are computed."""
@@ -124,7 +153,7 @@ class FeaturesConfig(Section):
     families: Names = Field(
         (
             *("momentum", "trend", "oscillators", "volatility", "drawdown", "range", "volume"),
-            *("market", "calendar", "cross_section"),
+            *("market", "calendar", "cross_section", "context"),
         ),
         description="families of features, in order; alpha158 is optional",
     )
@@ -416,23 +445,35 @@ class Config(BaseSettings):
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits of everything that decides a run's numbers, own features included."""
+        """12 hex digits of all that decides a run's numbers: own features and context too."""
         tree: dict[str, Any] = {"seed": self.seed}
         for name in ("data", "features", "label", "validation", "model"):
             tree[name] = getattr(self, name).model_dump(mode="json")
         tree["evaluation"] = self.evaluation.model_dump(mode="json", exclude={"permutations"})
-        for name in ("path", "yahoo", "sectors"):
+        for name in ("path", "yahoo", "sectors", "context"):
             del tree["data"][name]
+        if "context" in self.features.families or self.features.modules:
+            tree["data"] |= _context_hashes(self.data)
         del tree["model"]["threads"]
         if (self.scale.mode, self.scale.engine) != ("memory", "local"):
             # Bins come from a sketch of blocks, so the trees differ a little.
             tree["scale"] = [self.scale.mode, self.scale.engine]
-        tree["features"]["modules"] = list(module_hashes(self.features.modules).values())
+        tree["features"]["modules"] = list(file_hashes(self.features.modules).values())
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def module_hashes(paths: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of each file of own features that exists, by its path."""
+def _context_hashes(data: DataConfig) -> dict[str, Any]:
+    """Give what the files that features read hold, whatever their paths."""
+    files = {name: str(path) for name, path in data.context.items()}
+    held = file_hashes(files.values())
+    found: dict[str, Any] = {"context": {name: held.get(path) for name, path in files.items()}}
+    if data.sectors is not None:
+        found["sectors"] = list(file_hashes([str(data.sectors)]).values())
+    return found
+
+
+def file_hashes(paths: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of each file that exists, by its path."""
     files = {path: Path(path) for path in paths}
     return {
         path: hashlib.sha256(file.read_bytes()).hexdigest()

@@ -46,6 +46,7 @@ _LIST_FLAGS: tuple[str, ...] = (
     "--tickers",
     "--data.tickers",
     "--data.default-tickers",
+    "--data.context",
     "--features.families",
 )
 _LIST_FLAGS += (

@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from src.v2.config import SMALL_UNIVERSE, FeaturesConfig, LabelConfig, module_hashes
+from src.v2.config import SMALL_UNIVERSE, FeaturesConfig, LabelConfig, file_hashes
 from src.v2.data.bars import clean_bars
+from src.v2.data.context import Context
 from src.v2.errors import ModelError
 from src.v2.evaluation.ratings import rate
 from src.v2.explain.direction import quantity_name, signed_values
 from src.v2.explain.places import places, shared_features, spread_dates
 from src.v2.explain.reasons import reason_rows
 from src.v2.explain.shap_values import explain_rows
+from src.v2.features.as_of import as_of
 from src.v2.features.compute import FeatureTable, compute_features
 from src.v2.features.families import active_features
 from src.v2.modeling.labels import LabelPlan
@@ -86,10 +88,14 @@ class Decision:
 
 
 def rank_last_date(
-    bars: pl.DataFrame, model: FittedModel, card: ModelCard, market: pl.DataFrame | None
+    bars: pl.DataFrame,
+    model: FittedModel,
+    card: ModelCard,
+    market: pl.DataFrame | None,
+    context: Context | None = None,
 ) -> Forecast:
     """Rank the last date of the bars, as `src.v2.api.predict` does."""
-    decision = decision_rows(bars, card, market)
+    decision = decision_rows(bars, card, market, context)
     rows = _scored(decision, model, card)
     rows = rows.with_columns(
         pl.Series("rating", _ratings(rows, card), dtype=pl.String),
@@ -165,7 +171,12 @@ def _matrix(table: pl.DataFrame, names: Sequence[str]) -> Array:
     return table.select(names).to_numpy(order="c").astype(np.float32)
 
 
-def decision_rows(bars: pl.DataFrame, card: ModelCard, market: pl.DataFrame | None) -> Decision:
+def decision_rows(
+    bars: pl.DataFrame,
+    card: ModelCard,
+    market: pl.DataFrame | None,
+    context: Context | None = None,
+) -> Decision:
     """Make the features of the last date, and tell which tickers have none.
 
     Raises
@@ -177,6 +188,7 @@ def decision_rows(bars: pl.DataFrame, card: ModelCard, market: pl.DataFrame | No
     _check_modules(settings, card)
     if card.with_market and market is None:
         raise ModelError("The model was trained with a market; give its bars as market.")
+    known = _context_of_model(context, card)
     bars, _ = clean_bars(bars, 2, 1.0, own_columns=tuple(settings.columns))
     bars = bars.filter(pl.col("ticker").is_in(list(card.tickers)))
     there = bars["ticker"].n_unique()
@@ -185,11 +197,12 @@ def decision_rows(bars: pl.DataFrame, card: ModelCard, market: pl.DataFrame | No
             f"The bars hold {there} of the model's {len(card.tickers)} tickers; ranks and the "
             "market need at least half. Give the bars of its universe, or train again."
         )
-    features = active_features(settings)
-    computed = compute_features(bars, features, market)
-    _check_columns(computed, card)
     day = bars["date"].max()
     assert isinstance(day, dt.date)
+    _check_series(known, bars["date"].unique().sort())
+    features = active_features(settings, card.series)
+    computed = compute_features(bars, features, market, known)
+    _check_columns(computed, card)
     absent = _absent_tickers(bars, day, card)
     closes = bars.filter(pl.col("date") == day).select("ticker", "close")
     table = (
@@ -201,9 +214,42 @@ def decision_rows(bars: pl.DataFrame, card: ModelCard, market: pl.DataFrame | No
     return Decision(table, _matrix(table, card.features), computed.frame, absent, docs)
 
 
+def _context_of_model(context: Context | None, card: ModelCard) -> Context:
+    """Take the series that the model reads, by its own rules, and the sectors as trained."""
+    given = {} if context is None else context.series
+    lacking = [name for name in card.series if name not in given]
+    if lacking:
+        name = lacking[0]
+        raise ModelError(
+            f"The model reads the series {', '.join(lacking)} of data.context, which is not given. "
+            f"Name its file: --data.context {name}=FILE (in a notebook, give a context)."
+        )
+    return Context(
+        {name: given[name] for name in card.series},
+        card.sectors,
+        card.data.get("context_lag", 0),
+        card.data.get("context_max_age", 0),
+    )
+
+
+def _check_series(context: Context, sessions: pl.Series) -> None:
+    """Refuse a series that shows nothing on the last session."""
+    for name, rows in context.series.items():
+        shown = as_of(sessions, rows, context.lag, context.max_age)
+        if len(shown) and shown[-1] is None:
+            until = rows.filter(pl.col("date") <= sessions[-1])["date"].to_list()
+            last = f"its last value is of {until[-1]}" if until else "it has no value up to then"
+            raise ModelError(
+                f"The series {name} of data.context must have a value for {sessions[-1]}, at most "
+                f"{context.max_age} days old (data.context_max_age as trained) and "
+                f"{context.lag} sessions late (data.context_lag); {last}. Bring its file up to "
+                f"date, or name another: --data.context {name}=FILE."
+            )
+
+
 def _check_modules(features: FeaturesConfig, card: ModelCard) -> None:
     """Refuse own features that are not those that the model was trained with."""
-    found = module_hashes(features.modules)
+    found = file_hashes(features.modules)
     for path in features.modules:
         if path not in found or found[path] != card.module_hashes.get(path):
             raise ModelError(

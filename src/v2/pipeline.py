@@ -6,7 +6,7 @@ No file is read or written here; the commands and `src.v2.api` do that.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import polars as pl
 
 from src.v2.config import Config
 from src.v2.console import Stages, Track
+from src.v2.data.context import Context
 from src.v2.errors import ConfigError
 from src.v2.evaluation.folds import mean_curve, mean_importance
 from src.v2.evaluation.metric_keys import evaluation_metrics
@@ -21,6 +22,7 @@ from src.v2.evaluation.scores import score_holdout, score_walk_forward
 from src.v2.evaluation_records import Evaluation
 from src.v2.explain.folds import explain_folds
 from src.v2.explanation import Explained, explain_model
+from src.v2.features.as_of import needed_context
 from src.v2.features.causality import features_that_look_ahead
 from src.v2.features.compute import compute_features, usable_features
 from src.v2.features.families import active_features, load_own_features
@@ -67,8 +69,10 @@ class Prepared:
     """Every ticker of the bars: those without a row still make the market's mean and ranks."""
     closes: pl.DataFrame
     """| date | ticker | close | of the universe."""
-    sectors: Mapping[str, str]
-    """Sector by ticker, where known."""
+    context: Context
+    """What was known beside the bars; its sectors serve the evaluation too."""
+    needed: frozenset[str]
+    """What of the context the features in force read: series by name, and sector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def prepare_panel(
     coverage: Coverage,
     config: Config,
     stages: Stages,
-    sectors: Mapping[str, str] | None = None,
+    context: Context | None = None,
 ) -> Prepared:
     """Compute features and labels, and lay the folds.
 
@@ -98,8 +102,8 @@ def prepare_panel(
         | date | close | of the market, or None.
     coverage
         What the bars are.
-    sectors
-        Sector by ticker, where known.
+    context
+        Series that all tickers share, and sectors; None for neither.
 
     Raises
     ------
@@ -114,11 +118,13 @@ def prepare_panel(
     start = sessions[schedule.folds[0].test_start]
     listed = bars.filter(pl.col("date") < start)["ticker"].n_unique()
     plan = plan_label(config.label, listed)
-    features = active_features(config.features)
+    context = context or Context()
+    features = active_features(config.features, context.series)
     own = {feature.name for feature in load_own_features(config.features.modules)}
-    _refuse_look_ahead(bars, [feature for feature in features if feature.name in own], market)
+    own_features = [feature for feature in features if feature.name in own]
+    _refuse_look_ahead(bars, own_features, market, context)
     with stages.stage("features"):
-        table = compute_features(bars, features, market)
+        table = compute_features(bars, features, market, context)
     report = describe_features(features, table.frame.columns, table.left_out, table.infinite)
     with stages.stage("panel"):
         panel, stretched = build_panel(bars, table.frame, plan, config.features.min_history)
@@ -134,7 +140,8 @@ def prepare_panel(
         market is not None,
         universe,
         bars.select("date", "ticker", "close"),
-        sectors or {},
+        context,
+        needed_context(features, table.frame.columns),
     )
 
 
@@ -170,7 +177,7 @@ def train_model(
         fold_result(fit, table, panel, plan) for fit, table in zip(fits, walked.tables, strict=True)
     )
     forecasts = Forecasts(fits, walked, sample)
-    market = Market(prepared.closes, prepared.sectors)
+    market = Market(prepared.closes, prepared.context.sectors)
     judged = judge_forecasts(
         forecasts, trainer, schedule, market, config, stages, ledgers.record_trial
     )
@@ -248,11 +255,11 @@ def _final_losses(curve: LearningCurve | None, rounds: int) -> dict[str, float]:
 
 
 def _refuse_look_ahead(
-    bars: pl.DataFrame, own: Sequence[Feature], market: pl.DataFrame | None
+    bars: pl.DataFrame, own: Sequence[Feature], market: pl.DataFrame | None, context: Context
 ) -> None:
     """Refuse own features that read later bars; those of the families are proven by tests."""
-    usable, _ = usable_features(bars, [feature for feature in own if not feature.needs])
-    guilty = features_that_look_ahead(bars, usable, market) if usable else []
+    usable, _ = usable_features(bars, [feature for feature in own if not feature.needs], context)
+    guilty = features_that_look_ahead(bars, usable, market, context) if usable else []
     if guilty:
         raise ConfigError(
             f"The own feature {guilty[0]!r} looks ahead: its past values change when later bars "
@@ -315,4 +322,6 @@ def _card(
         walked.rank_map,
         walked.probability_map,
         with_market=prepared.with_market,
+        context=prepared.context,
+        needed=prepared.needed,
     )

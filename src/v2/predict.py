@@ -35,7 +35,8 @@ Rank the latest date of a model's universe, by the newest model unless --model n
   python -m src.v2.predict --format csv > ranking.csv
   python -m src.v2.predict --tickers AAPL MSFT --format json
 
-Source, tickers and calendar are those the model was trained on, unless flags say otherwise.
+Source, tickers, calendar and series of context are those the model was trained on, unless flags
+say otherwise; sectors are always those of the training.
 """
 OLD_AFTER_DAYS = 7
 """Bars older than this many calendar days are worth a note."""
@@ -102,7 +103,12 @@ def _forecast(config: Config, model: Any, card: ModelCard) -> Forecast:
     import polars as pl
 
     from src.v2.api import predict
+    from src.v2.data.context import load_context
     from src.v2.data.sources import load_bars
+
+    context = load_context(config.data.model_copy(update={"sectors": None}), card.series)
+    for note in context.notes:
+        show_note(note)
 
     bars, market, _ = load_bars(
         config.data, tuple(config.features.columns), config.paths.bars_dir, progress_bar
@@ -123,7 +129,7 @@ def _forecast(config: Config, model: Any, card: ModelCard) -> Forecast:
             f"{', '.join(card.tickers[:10])}{', …' if len(card.tickers) > 10 else ''} "
             f"({len(card.tickers)} tickers). Train with them, or leave them out."
         )
-    return predict(bars, model, card, market)
+    return predict(bars, model, card, market, context)
 
 
 def _check_age(day: dt.date, today: dt.date, limit: int | None) -> None:

@@ -93,11 +93,12 @@ def drop_lines(drops: tuple[Drop, ...]) -> list[str]:
 
 
 def left_out_line(left_out: Mapping[str, str]) -> str:
-    """Say in one line which features are left out, and which columns the bars lack for them."""
+    """Say in one line which features are left out, and what is not there that they need."""
     lack = [
-        reason.removeprefix("needs ").removesuffix(", which the bars lack").split(", ")
+        reason.removeprefix("needs ").removesuffix(end).split(", ")
+        for end in (", which the bars lack", ", which is not given")
         for reason in left_out.values()
-        if reason.endswith(", which the bars lack")
+        if reason.endswith(end)
     ]
     columns = list(dict.fromkeys(name for names in lack for name in names))
     why = f" for want of {', '.join(columns)}" if columns else ""

@@ -67,7 +67,7 @@ def train(config: Config, run_log: RunLog) -> Trained:
     store = _StorePreparation(config.mlflow)
     with stages.stage("libraries"):
         from src.v2 import pipeline
-        from src.v2.data.sectors import load_sectors
+        from src.v2.data.context import load_context
         from src.v2.data.sources import load_bars
         from src.v2.ledgers import counted
         from src.v2.modeling.learners.xgboost_trees import check_device
@@ -75,16 +75,18 @@ def train(config: Config, run_log: RunLog) -> Trained:
         from src.v2.run_files import planned_name, write_files
     check_device(config.model)
     with stages.stage("bars"):
-        sectors = load_sectors(config.data.sectors)
+        context = load_context(config.data)
         bars, market, coverage = load_bars(
             config.data, tuple(config.features.columns), config.paths.bars_dir, progress_bar
         )
-    unknown = [ticker for ticker in coverage.tickers if ticker not in sectors]
+    for note in context.notes:
+        show_note(note)
+    unknown = [ticker for ticker in coverage.tickers if ticker not in context.sectors]
     if config.data.sectors is not None and unknown:
         show_note(
             f"data.sectors knows no sector of {len(unknown)} of {len(coverage.tickers)} tickers."
         )
-    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages, sectors)
+    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages, context)
     coverage = prepared.coverage
     with stages.stage("waiting for MLflow"):
         store.wait()

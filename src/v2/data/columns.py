@@ -27,7 +27,7 @@ ADJUSTED = "adjusted close"
 """A second close that a file may have: adjusted, while its other prices are not."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
-    "date": ("date", "datetime", "timestamp", "time", "day", "datum"),
+    "date": ("date", "datetime", "timestamp", "time", "day", "datum", "observation_date"),
     "ticker": ("ticker", "symbol", "code"),
     "open": ("open",),
     "high": ("high",),

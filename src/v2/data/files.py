@@ -97,12 +97,12 @@ def read_file(path: Path, own_columns: Collection[str] = ()) -> tuple[pl.DataFra
     DataError
         When the file cannot be read, or has no column of dates or closes.
     """
-    table = _read_table(path)
+    table = read_table(path)
     if not table.height:
         raise DataError(f"{path} holds no rows.")
     names = match_names(table.columns, own_columns)
     if "date" not in names:
-        names["date"] = _date_index(table, path)
+        names["date"] = find_date_index(table, path)
     if "close" not in names and ADJUSTED not in names:
         if _is_wide(table, names, own_columns):
             return _from_wide(table, names["date"]), ["closes were read from a column a ticker"]
@@ -156,8 +156,14 @@ def _from_wide(table: pl.DataFrame, date: str) -> pl.DataFrame:
     return read_types(bars.filter(pl.col("close").is_not_nan()))
 
 
-def _date_index(table: pl.DataFrame, path: Path) -> str:
-    """Find dates that pandas saved as an index without a name."""
+def find_date_index(table: pl.DataFrame, path: Path | str) -> str:
+    """Find the column of dates that pandas saved as an index without a name.
+
+    Raises
+    ------
+    DataError
+        When there is none.
+    """
     for name in index_names(table.columns):
         cells = table.get_column(name)
         # Whole numbers here are row numbers.
@@ -166,12 +172,18 @@ def _date_index(table: pl.DataFrame, path: Path) -> str:
         if 1 - read_dates(cells).null_count() / len(cells) >= _DATE_SHARE:
             return name
     raise DataError(
-        f"Bars need a column date; {path} has {_shown(table.columns)}. Rename one to date."
+        f"Dates need a column date; {path} has {_shown(table.columns)}. Rename one to date."
     )
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    """Read a file as it is; dates and tickers of a CSV file stay text."""
+def read_table(path: Path, setting: str = "data.path") -> pl.DataFrame:
+    """Read a Parquet or CSV file as it is; dates and tickers of a CSV file stay text.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or is of another kind; `setting` is what named it.
+    """
     name = path.name.lower()
     try:
         if name.endswith(_PARQUET):
@@ -183,7 +195,8 @@ def _read_table(path: Path) -> pl.DataFrame:
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} cannot be read ({_detail(error)}). Check the file.") from error
     known = ", ".join(_PARQUET + _CSV)
-    raise DataError(f"data.path must be a folder or end in {known}; got {path.name}.")
+    folder = "be a folder or " if setting == "data.path" else ""
+    raise DataError(f"{setting} must {folder}end in {known}; got {path.name}.")
 
 
 def _detail(error: Exception) -> str:
@@ -222,7 +235,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
 
 
 def _columns_of(path: Path) -> list[str]:
-    return _read_table(path).columns
+    return read_table(path).columns
 
 
 def _files_of(folder: Path) -> list[Path]:

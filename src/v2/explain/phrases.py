@@ -25,6 +25,11 @@ ACROSS: Mapping[str, str] = MappingProxyType(
     {
         r"centred rank of (\w+) among the tickers of the date": "{} (rank)",
         r"(\w+) minus its mean over the tickers of the date": "{} minus the mean ticker's",
+        r"centred rank of (\w+) among the tickers of the sector": "{} (rank in the sector)",
+        r"(\w+) minus its mean over the tickers of the sector": "{} minus the sector's",
+        r"mean of (\w+) over the tickers of the sector minus that over all": (
+            "{} of the sector minus the mean ticker's"
+        ),
         r"deviation of (\w+) over the tickers of the date": "spread between tickers of the {}",
     }
 )
@@ -104,7 +109,7 @@ def _short(words: str) -> str:
 
 
 def said_by_value(doc: str, value: float) -> str | None:
-    """Say a value of the calendar in words; None for features whose place says more.
+    """Say a value of the calendar or a regime in words; None where its place says more.
 
     Parameters
     ----------
@@ -120,8 +125,13 @@ def said_by_value(doc: str, value: float) -> str | None:
     >>> said_by_value("sine of the month as an angle", 0.5)
     'decided in February or June'
     """
+    if math.isnan(value):
+        return None
     teller = CALENDAR.get(doc)
-    return None if teller is None or math.isnan(value) else teller(value)
+    if teller is not None:
+        return teller(value)
+    states = STATES.get(bare_doc(doc), ())
+    return states[int(value)] if 0 <= value < len(states) else None
 
 
 def _months(wave: Callable[[float], float]) -> Callable[[float], str]:
@@ -158,3 +168,32 @@ CALENDAR: Mapping[str, Callable[[float], str]] = MappingProxyType(
     }
 )
 """How a value is said, by doc: a Tuesday is not higher than on 20% of earlier dates."""
+
+STATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "regime of vix": (
+            "with vix in the lowest third of two years",
+            "with vix in the middle third of two years",
+            "with vix in the highest third of two years",
+        ),
+        "regime of the market's volatility of 20 sessions": (
+            "in a calm market",
+            "in a market of usual volatility",
+            "in a stormy market",
+        ),
+        "regime of the market's drawdown from its top of 252 sessions": (
+            "with the market less than 10% below its top of a year",
+            "with the market 10% to 20% below its top of a year",
+            "with the market 20% or more below its top of a year",
+        ),
+        "the market above its mean of 200 sessions and that mean rising": (
+            "in no bull market",
+            "in a bull market",
+        ),
+        "the market below its mean of 200 sessions and that mean falling": (
+            "in no bear market",
+            "in a bear market",
+        ),
+    }
+)
+"""How the state of a regime is said, by bare doc, from the state 0 on."""

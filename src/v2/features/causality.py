@@ -1,4 +1,4 @@
-"""Whether a feature reads bars of later dates."""
+"""Whether a feature reads bars, or series of context, of later dates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from src.v2.data.context import Context
 from src.v2.features.compute import compute_features
 from src.v2.features.registry import Feature
 
@@ -21,9 +22,12 @@ TOLERANCE = 1e-5
 
 
 def features_that_look_ahead(
-    bars: pl.DataFrame, features: Sequence[Feature], market: pl.DataFrame | None = None
+    bars: pl.DataFrame,
+    features: Sequence[Feature],
+    market: pl.DataFrame | None = None,
+    context: Context | None = None,
 ) -> list[str]:
-    """Find features whose past values change when later bars are cut away.
+    """Find features whose past values change when all that is later is cut away.
 
     Parameters
     ----------
@@ -33,13 +37,15 @@ def features_that_look_ahead(
         Those to try.
     market
         | date | close | of the market, if one is used.
+    context
+        Series and sectors, if there are any.
 
     Returns
     -------
     list of str
         Names, in the order of the features.
     """
-    full = compute_features(bars, features, market).frame
+    full = compute_features(bars, features, market, context).frame
     sessions = bars["date"].unique().sort()
     places = {int(len(sessions) * share) for share in CUTS}
     places |= set(warm_up_cuts(features, len(sessions)))
@@ -47,7 +53,8 @@ def features_that_look_ahead(
     for place in sorted(places):
         day = sessions[place]
         early = None if market is None else market.filter(pl.col("date") <= day)
-        cut = compute_features(bars.filter(pl.col("date") <= day), features, early).frame
+        known = None if context is None else context.until(day)
+        cut = compute_features(bars.filter(pl.col("date") <= day), features, early, known).frame
         guilty |= set(changed_features(full.filter(pl.col("date") <= day), cut))
     return [feature.name for feature in features if feature.name in guilty]
 

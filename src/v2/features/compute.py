@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from src.v2.data.context import Context
+from src.v2.features.as_of import add_series, known_context
 from src.v2.features.date_pass import add_date_features
 from src.v2.features.feature_columns import FeatureColumns
 from src.v2.features.inputs import market_sessions
@@ -41,7 +43,10 @@ class FeatureTable:
 
 
 def compute_features(
-    bars: pl.DataFrame, features: Sequence[Feature], market: pl.DataFrame | None = None
+    bars: pl.DataFrame,
+    features: Sequence[Feature],
+    market: pl.DataFrame | None = None,
+    context: Context | None = None,
 ) -> FeatureTable:
     """Compute features for every row of the bars.
 
@@ -54,6 +59,8 @@ def compute_features(
         What is computed, in the order of the columns.
     market
         | date | close | of the market; absent: the equal-weight mean return of the universe.
+    context
+        Series that all tickers share, and sectors; None for neither.
 
     Returns
     -------
@@ -65,9 +72,9 @@ def compute_features(
     ConfigError
         A feature reads a column that does not exist.
     """
-    kept, left_out = usable_features(bars, features)
+    kept, left_out = usable_features(bars, features, context)
     bars = bars.sort("ticker", "date")
-    sessions = market_sessions(bars, market)
+    sessions = add_series(market_sessions(bars, market), context)
     dates = bars.select(pl.col("date").unique().sort())
     date_index = dates["date"].search_sorted(bars["date"]).to_numpy().astype(np.int64)
     order = np.argsort(date_index, kind="stable")
@@ -78,7 +85,8 @@ def compute_features(
     columns = FeatureColumns(names, len(bars))
     add_ticker_features(columns, kept, bars, sessions, places)
     keys = bars.select("date", "ticker")[order]
-    add_date_features(columns, kept, sessions, keys["date"])
+    sectors = context.sectors if context is not None else None
+    add_date_features(columns, kept, sessions, keys["date"], keys["ticker"], sectors)
 
     infinite = {name: columns.infinite[name] for name in names if columns.infinite.get(name)}
     series = [columns.series(name) for name in names]
@@ -86,7 +94,7 @@ def compute_features(
 
 
 def usable_features(
-    bars: pl.DataFrame, features: Sequence[Feature]
+    bars: pl.DataFrame, features: Sequence[Feature], context: Context | None = None
 ) -> tuple[list[Feature], dict[str, str]]:
     """Part the features that the bars allow from the others.
 
@@ -96,6 +104,8 @@ def usable_features(
         A column that is absent or null throughout counts as lacking.
     features
         The features wanted.
+    context
+        Series and sectors; a series without a value on the dates of the bars counts as lacking.
 
     Returns
     -------
@@ -103,14 +113,18 @@ def usable_features(
         Features to compute, in order, and the reason for each of the others.
     """
     known = {name for name in bars.columns if _has_values(bars[name])}
+    given = known_context(context, bars["date"])
     left_out: dict[str, str] = {}
     kept_names: set[str] = set()
     # Ticker-wise features first: the others read them, wherever they stand in the list.
-    for feature in sorted(features, key=lambda item: item.scope in ("date", "rank")):
+    for feature in sorted(features, key=lambda item: item.scope not in ("ticker", "session")):
         missing = [name for name in feature.inputs if name not in known]
+        absent = [name for name in feature.context if name not in given]
         unmet = [name for name in feature.needs if name not in kept_names]
         if missing:
             left_out[feature.name] = f"needs {', '.join(missing)}, which the bars lack"
+        elif absent:
+            left_out[feature.name] = f"needs {', '.join(absent)}, which is not given"
         elif unmet:
             left_out[feature.name] = f"needs {', '.join(unmet)}, which is left out"
         else:

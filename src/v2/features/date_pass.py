@@ -5,7 +5,7 @@ It works on whole dates, however many: no value depends on which dates are worke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,6 +16,7 @@ from src.v2.features.cross_section import LEAST_TICKERS
 from src.v2.features.feature_columns import FeatureColumns
 from src.v2.features.ranks import centred_ranks, date_blocks
 from src.v2.features.registry import Feature
+from src.v2.features.sector_pass import add_sector_features, sector_rows
 
 
 def add_date_features(
@@ -23,6 +24,8 @@ def add_date_features(
     features: Sequence[Feature],
     sessions: pl.DataFrame,
     dates: pl.Series,
+    tickers: pl.Series | None = None,
+    sectors: Mapping[str, str] | None = None,
 ) -> None:
     """Compute what the tickers of a date share, their ranks, and their other comparisons.
 
@@ -33,15 +36,19 @@ def add_date_features(
     features
         Every feature in force; those of scope ticker are read only.
     sessions
-        From `src.v2.features.inputs.market_sessions`: all sessions, also those before the
-        rows.
+        From `src.v2.features.inputs.market_sessions`, with the series of context: all
+        sessions, also those before the rows.
     dates
         Date of each row, each with all its tickers.
+    tickers, sectors
+        Ticker of each row, and sector by ticker; where features need sectors.
     """
     counts = dates.rle().struct.field("len").to_numpy().astype(np.int64)
     _add_session_features(columns, features, sessions, dates.unique().sort().to_frame(), counts)
     _add_rank_features(columns, features, counts)
     _add_cross_section(columns, features, dates)
+    if tickers is not None and any(item.scope in ("sector", "sector_rank") for item in features):
+        add_sector_features(columns, features, sector_rows(tickers, sectors or {}, counts))
 
 
 def _add_session_features(

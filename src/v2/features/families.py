@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,6 +15,7 @@ import polars as pl
 from src.v2.config import FeaturesConfig
 from src.v2.errors import ConfigError
 from src.v2.features.alpha158 import alpha158_features
+from src.v2.features.context import context_features
 from src.v2.features.cross_section import cross_section_features
 from src.v2.features.drawdown import drawdown_features
 from src.v2.features.market import market_features
@@ -38,6 +40,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "market": market_features,
         "calendar": calendar_features,
         "cross_section": cross_section_features,
+        "context": context_features,
     }
 )
 """The families, in the order of the configuration's default."""
@@ -46,8 +49,15 @@ OPTIONAL_FAMILIES: Mapping[str, Family] = MappingProxyType({"alpha158": alpha158
 """Families that a configuration must name."""
 
 
-def active_features(config: FeaturesConfig) -> list[Feature]:
+def active_features(config: FeaturesConfig, series: Iterable[str] = ()) -> list[Feature]:
     """Gather every feature that a configuration asks for: families, own files, own columns.
+
+    Parameters
+    ----------
+    config
+        The section ``features``.
+    series
+        Names of the series of context, each of which has features of its own.
 
     Raises
     ------
@@ -55,7 +65,8 @@ def active_features(config: FeaturesConfig) -> list[Feature]:
         An unknown family or excluded name, two features of one name, or an unusable file.
     """
     own = [*load_own_features(config.modules), *column_features(config.columns)]
-    known = {**FAMILIES, **OPTIONAL_FAMILIES}
+    known: dict[str, Family] = {**FAMILIES, **OPTIONAL_FAMILIES}
+    known["context"] = partial(context_features, series)
     return collect_features(known, config.families, config.exclude, own)
 
 
@@ -163,7 +174,7 @@ def features_markdown(features: Iterable[Feature]) -> str:
     """
     lines = ["| name | family | look-back | needs | what | source |", "|---|---|---|---|---|---|"]
     for feature in features:
-        needs = ", ".join((*feature.inputs, *feature.needs)) or "date"
+        needs = ", ".join((*feature.inputs, *feature.needs, *feature.context)) or "date"
         cells = (f"`{feature.name}`", feature.family, str(feature.lookback), needs)
         lines.append("| " + " | ".join((*cells, feature.doc, feature.source)) + " |")
     return "\n".join(lines)

@@ -50,13 +50,20 @@ class Feature:
     scope
         ``ticker``: the rows of one ticker in date order, with the bar columns (prices
         divided by the ticker's first close) and the columns of `src.v2.features.inputs` and
-        `src.v2.features.shared`. ``session``: one row a session, with the date and the
-        market's columns; every ticker of the date gets the same value. ``date``: all tickers
-        of one date, with the columns of the ticker-wise features. ``rank``: the expression
-        is the column of a ticker-wise feature, and its centred rank among the tickers of the
-        date becomes the feature.
+        `src.v2.features.shared`. ``session``: one row a session, with the date, the market's
+        columns and the series of context; every ticker of the date gets the same value.
+        ``date``: all tickers of one date, with the columns of the ticker-wise features.
+        ``rank``: the expression is the column of a ticker-wise feature, and its centred rank
+        among the tickers of the date becomes the feature. ``sector``: each row alone, with the
+        columns of the ticker-wise features and, beside each, ``<name>_sector`` and
+        ``<name>_date``, its means over the tickers of the row's sector and date.
+        ``sector_rank``: as rank, among the tickers of the sector.
     needs
-        With ``scope`` date or rank: the ticker-wise features that the expression reads.
+        With ``scope`` date, rank, sector or sector_rank: the ticker-wise features that the
+        expression reads.
+    context
+        Series of context that must be given, by name, or ``sector``; a feature that lacks one
+        is left out, by name.
     """
 
     name: str
@@ -66,8 +73,9 @@ class Feature:
     lookback: int
     doc: str
     source: str
-    scope: Literal["ticker", "session", "date", "rank"] = "ticker"
+    scope: Literal["ticker", "session", "date", "rank", "sector", "sector_rank"] = "ticker"
     needs: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
 
 
 Family = Callable[[], list[Feature]]

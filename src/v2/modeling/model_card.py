@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from src.v2.config import Config, module_hashes
+from src.v2.config import Config, file_hashes
+from src.v2.data.context import SECTOR, Context
 from src.v2.modeling.labels import LabelPlan, Target
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.probabilities import ProbabilityMap
 from src.v2.modeling.shown_return import RankMap
 from src.v2.records import Mode, TrainingResult
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VERSIONED = ("mlflow", "numpy", "polars", "scikit-learn", "shap", "xgboost")
 
 
@@ -58,6 +59,10 @@ class ModelCard:
     rows, has none of its own."""
     probability_map: ProbabilityMap | None = None
     """From the raw to the calibrated probabilities of the classes."""
+    series: tuple[str, ...] = ()
+    """Series of context that the features read."""
+    sectors: dict[str, str] = field(default_factory=dict)
+    """Sector by ticker as trained; empty where no feature reads it."""
     verdict: str = "no verdict"
     verdict_reasons: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
@@ -75,8 +80,10 @@ def make_card(
     probability_map: ProbabilityMap | None,
     *,
     with_market: bool,
+    context: Context,
+    needed: frozenset[str],
 ) -> ModelCard:
-    """Write down what the shipped model is."""
+    """Write down what the shipped model is; of the context, what its features need."""
     now = dt.datetime.now(dt.UTC)
     scores = {key: value for key, value in result.metrics.items() if key.startswith("cv_")}
     scores |= {f"final_{key}": value for key, value in result.holdout.metrics.items()}
@@ -105,13 +112,20 @@ def make_card(
         feature_settings=config.features.model_dump(mode="json"),
         data_fingerprint=result.coverage.fingerprint,
         config_fingerprint=result.config_fingerprint,
-        module_hashes=module_hashes(config.features.modules),
+        module_hashes=file_hashes(config.features.modules),
         out_of_sample={key: value for key, value in scores.items() if np.isfinite(value)},
         probability_map=probability_map,
+        series=tuple(name for name in context.series if name in needed),
+        sectors=_sectors_of(universe, context) if SECTOR in needed else {},
         verdict=result.evaluation.verdict.word,
         verdict_reasons=result.evaluation.verdict.reasons,
         versions=installed_versions(),
     )
+
+
+def _sectors_of(universe: tuple[str, ...], context: Context) -> dict[str, str]:
+    """Give the sector of each ticker of the universe that has one."""
+    return {name: context.sectors[name] for name in universe if name in context.sectors}
 
 
 def model_name(mode: Mode, now: dt.datetime) -> str:

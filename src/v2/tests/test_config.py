@@ -148,6 +148,49 @@ def test_the_fingerprint_follows_what_decides_the_numbers() -> None:
         assert _load("--config", str(ROOT / "config.yaml"), *words).fingerprint != base
 
 
+def test_series_of_context_may_be_written_in_any_usual_way() -> None:
+    expected = {"vix": Path("a.csv"), "rates": Path("b=c.csv")}
+    for words in (
+        ["--data.context", "vix=a.csv", "rates=b=c.csv"],
+        ["--data.context", "vix=a.csv,rates=b=c.csv"],
+        ["--data.context=vix=a.csv", "--data.context", "rates=b=c.csv"],
+    ):
+        assert _load(*words).data.context == expected
+    assert _load(environ={"OMNINMO_DATA__CONTEXT": "vix=a.csv"}).data.context.keys() == {"vix"}
+
+
+@pytest.mark.parametrize(
+    "word", ["VIX=a.csv", "a.csv", "vix", "date=a.csv", "sector=a.csv", "vix="]
+)
+def test_a_series_without_a_usable_name_or_file_is_refused(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"data.context must .* as in vix=vix_daily.csv"):
+        _load("--data.context", word)
+
+
+def test_the_fingerprint_follows_the_contents_of_context_and_sectors(tmp_path: Path) -> None:
+    vix, moved, sectors = (tmp_path / name for name in ("vix.csv", "moved.csv", "sectors.csv"))
+    for path in (vix, moved):
+        path.write_text("date,close\n2024-01-02,13.5\n")
+    sectors.write_text("ticker,sector\nA,Energy\n")
+
+    def fingerprint(file: Path, *words: str) -> str:
+        return _load(
+            "--data.context", f"vix={file}", "--data.sectors", str(sectors), *words
+        ).fingerprint
+
+    first = fingerprint(vix)
+    assert fingerprint(moved) == first
+    assert fingerprint(vix, "--data.context-lag", "1") != first
+    unread = ("--features.families", "momentum")
+    ignored = fingerprint(vix, *unread)
+    sectors.write_text("ticker,sector\nA,Materials\n")
+    second = fingerprint(vix)
+    vix.write_text("date,close\n2024-01-02,14.5\n")
+    third = fingerprint(vix)
+    assert len({first, second, third, _load().fingerprint}) == 4
+    assert fingerprint(vix, *unread) == ignored
+
+
 def test_an_overlay_wins_over_files_and_gives_way_to_flags() -> None:
     overlay = {"label": {"forward_days": 11, "entry_lag": 3}}
     config = load_config(["--forward-days", "12"], environ={}, overlay=overlay)

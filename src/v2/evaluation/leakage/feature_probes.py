@@ -1,12 +1,13 @@
-"""Whether features read later bars, or another ticker's.
+"""Whether features read later bars or series of context, or another ticker's bars.
 
-The bars are changed where a decision cannot see them, and the features are computed anew:
+Bars and series are changed where a decision cannot see them, and the features are computed anew:
 what stood before the change must stay. Each probe catches what the others miss (a backfill
 shows only inside the warm-up, a rank among future constituents only when one of them goes).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from src.v2.data.context import Context
 from src.v2.evaluation.leakage.finding import Finding, skipped, some_names
 from src.v2.features.causality import CUTS, changed_features, warm_up_cuts
 from src.v2.features.compute import compute_features
@@ -51,6 +53,8 @@ class FeatureBench:
         | date | close | of the market, or None.
     full
         The features of these bars.
+    context
+        Series that all tickers share, and sectors.
     """
 
     bars: pl.DataFrame
@@ -58,6 +62,7 @@ class FeatureBench:
     own: frozenset[str]
     market: pl.DataFrame | None
     full: pl.DataFrame
+    context: Context
 
     @property
     def sessions(self) -> list[dt.date]:
@@ -66,9 +71,10 @@ class FeatureBench:
         return days
 
     def compute(self, bars: pl.DataFrame, last: dt.date | None = None) -> pl.DataFrame:
-        """Compute all features on other bars, with the market up to a date."""
+        """Compute all features on other bars, with market and context up to a date."""
         market = self.market if last is None else _until(self.market, last)
-        return compute_features(bars, self.features, market).frame
+        context = self.context if last is None else self.context.until(last)
+        return compute_features(bars, self.features, market, context).frame
 
 
 def feature_bench(
@@ -77,12 +83,14 @@ def feature_bench(
     own: Iterable[str],
     market: pl.DataFrame | None,
     seed: int,
+    context: Context | None = None,
 ) -> FeatureBench:
     """Choose tickers and compute their features once."""
     sample = sample_tickers(bars, TICKERS, seed)
     chosen = bars.filter(pl.col("ticker").is_in(sample))
-    full = compute_features(chosen, features, market).frame
-    return FeatureBench(chosen, tuple(features), frozenset(own), market, full)
+    context = context or Context()
+    full = compute_features(chosen, features, market, context).frame
+    return FeatureBench(chosen, tuple(features), frozenset(own), market, full, context)
 
 
 def sample_tickers(bars: pl.DataFrame, most: int, seed: int) -> list[str]:
@@ -166,16 +174,18 @@ def _with_gap(bench: FeatureBench) -> tuple[pl.DataFrame, pl.DataFrame, dt.date]
 
 
 def probe_future(bench: FeatureBench, seed: int) -> Finding:
-    """Multiply all bars after a date by random factors: features up to it must stay."""
+    """Multiply all that is after a date by random factors: features up to it must stay."""
     sessions = bench.sessions
     day = sessions[int(len(sessions) * PERTURBED_AT)]
     bars = perturb(bench.bars, pl.col("date") > day, seed)
     market = None if bench.market is None else perturb(bench.market, pl.col("date") > day, seed + 1)
-    found = compute_features(bars, bench.features, market).frame
+    context = _perturb_context(bench.context, day, seed + 2)
+    found = compute_features(bars, bench.features, market, context).frame
     early = pl.col("date") <= day
     changed = set(changed_features(bench.full.filter(early), found.filter(early)))
     rows = bench.full.filter(early).height
-    what = f"when every bar after {day} is multiplied by a random factor"
+    beside = " and value of context" if bench.context.series else ""
+    what = f"when every bar{beside} after {day} is multiplied by a random factor"
     return _verdict(bench, changed, what, {"rows_compared": rows})
 
 
@@ -193,6 +203,16 @@ def perturb(bars: pl.DataFrame, where: pl.Expr, seed: int) -> pl.DataFrame:
         for name in bars.columns
         if name not in NAMES and bars[name].dtype.is_numeric()
     )
+
+
+def _perturb_context(context: Context, day: dt.date, seed: int) -> Context:
+    """Multiply the later values of every series by random factors."""
+    later = pl.col("date") > day
+    changed = {
+        name: perturb(rows, later, seed + place)
+        for place, (name, rows) in enumerate(context.series.items())
+    }
+    return dataclasses.replace(context, series=changed)
 
 
 def probe_delisting(bench: FeatureBench) -> Finding:
@@ -220,12 +240,13 @@ def probe_isolation(bench: FeatureBench) -> Finding:
         # The mean of the universe is an input of its own; alone, a ticker would be the market.
         level = market_sessions(bench.bars.sort("ticker", "date"))
         market = level.select("date", close="market_level")
-    together = compute_features(bench.bars, features, market).frame
+    context = bench.context
+    together = compute_features(bench.bars, features, market, context).frame
     chosen = [names[0], names[len(names) // 2], names[-1]][: min(ALONE, len(names))]
     changed: set[str] = set()
     for name in dict.fromkeys(chosen):
         own = pl.col("ticker") == name
-        alone = compute_features(bench.bars.filter(own), features, market).frame
+        alone = compute_features(bench.bars.filter(own), features, market, context).frame
         changed |= set(changed_features(together.filter(own), alone))
     what = f"when {some_names(chosen)} are computed alone"
     numbers = {"tickers_alone": len(chosen), "ticker_wise_features": len(features)}

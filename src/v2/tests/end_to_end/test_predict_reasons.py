@@ -62,12 +62,13 @@ def place(kind: str, tickers: int = 24) -> tuple[pl.DataFrame, FittedModel, Mode
     config = ModelConfig(threads=1, colsample_bytree=1.0)
     learner = XGBoostLearner(config, names, len(classes), 1.0, 3)
     model = learner.fit(TrainingRows(features, label, np.ones(len(label), dtype=np.float32)), 20)
-    return bars, model, _card(kind, names, bars, settings, str(days[250]))
+    return bars, model, made_card(kind, names, bars, settings, str(days[250]))
 
 
-def _card(
+def made_card(
     kind: str, names: tuple[str, ...], bars: pl.DataFrame, settings: FeaturesConfig, last: str
 ) -> ModelCard:
+    """Describe a model that was made for a test."""
     return ModelCard(
         name="made for a test",
         mode="classification" if CLASSES[kind] else "regression",

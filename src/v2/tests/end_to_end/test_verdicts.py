@@ -141,6 +141,7 @@ def test_knowing_how_far_prices_move_is_no_evidence_below_twenty_tickers() -> No
 def test_sectors_reach_the_exchange_of_tickers_and_the_portfolio() -> None:
     from src.v2.config_sources import load_config
     from src.v2.console import Stages, no_progress
+    from src.v2.data.context import Context
     from src.v2.ledgers import uncounted
     from src.v2.pipeline import prepare_panel, train_model
 
@@ -148,7 +149,7 @@ def test_sectors_reach_the_exchange_of_tickers_and_the_portfolio() -> None:
     sectors = {f"T{number:03d}": "even" if number % 2 == 0 else "odd" for number in range(23)}
     config = load_config((), environ={}, overlay=SETTINGS, files=False)
     coverage = api.train(bars, SETTINGS).result.coverage
-    prepared = prepare_panel(bars, None, coverage, config, Stages(), sectors)
+    prepared = prepare_panel(bars, None, coverage, config, Stages(), Context(sectors=sectors))
     evaluation = train_model(prepared, config, Stages(), uncounted(), no_progress).result.evaluation
     assert evaluation.ranking is not None and evaluation.portfolio is not None
     assert evaluation.ranking.exchangeable == 23

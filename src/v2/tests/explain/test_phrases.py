@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from src.v2.config import FeaturesConfig
-from src.v2.explain.phrases import LONGEST, bare_doc, phrase, phrases, said_by_value
+from src.v2.explain.phrases import LONGEST, STATES, bare_doc, phrase, phrases, said_by_value
 from src.v2.explain.traders_words import TRADERS_WORDS
 from src.v2.features.families import active_features
 from src.v2.features.seasonality import calendar_features
@@ -102,3 +102,17 @@ def test_the_calendar_is_said_as_the_date_reads() -> None:
 def test_a_missing_or_other_value_is_not_said() -> None:
     assert said_by_value(DOCS["day_of_week"], float("nan")) is None
     assert said_by_value(DOCS["rsi_14"], 0.5) is None
+
+
+def test_a_regime_is_said_by_its_state() -> None:
+    assert said_by_value(DOCS["regime_volatility"], 2.0) == "in a stormy market"
+    assert said_by_value(DOCS["regime_bear"], 0.0) == "in no bear market"
+    docs = {name: bare_doc(doc) for name, doc in DOCS.items()}
+    assert {name for name, doc in docs.items() if doc in STATES} == {
+        name for name in DOCS if name.startswith("regime_")
+    }
+    assert set(STATES) <= set(docs.values())
+    for name, doc in docs.items():
+        for value, words in enumerate(STATES.get(doc, ())):
+            assert said_by_value(DOCS[name], value) == words
+        assert doc not in STATES or said_by_value(DOCS[name], 3.0) is None

@@ -7,11 +7,14 @@ feature is caught.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterable
 
 import numpy as np
 import polars as pl
+
+from src.v2.data.context import Context
 
 Compute = Callable[[pl.DataFrame], pl.DataFrame]
 PRICES = ("open", "high", "low", "close")
@@ -142,3 +145,47 @@ def scale(
 def row_order(compute: Compute, bars: pl.DataFrame, seed: int = 2) -> list[str]:
     """Shuffle the rows of the bars."""
     return differing(compute(bars), compute(bars.sample(fraction=1, shuffle=True, seed=seed)))
+
+
+def make_context(sessions: int = 800, seed: int = 0, tickers: int = 12) -> Context:
+    """Return a series like a volatility index, and two sectors of every other ticker.
+
+    The series begins on the first day of `make_bars`, lacks every 17th weekday, and has a value
+    on some Saturdays.
+    """
+    random = np.random.default_rng(seed + 100)
+    days = _weekdays(sessions)
+    level = np.empty(sessions)
+    level[0] = np.log(20)
+    for place, step in enumerate(random.normal(0, 0.06, sessions - 1), 1):
+        level[place] = level[place - 1] + 0.05 * (np.log(20) - level[place - 1]) + step
+    moved = [
+        day + dt.timedelta(days=1) if day.weekday() == 4 and place % 3 == 0 else day
+        for place, day in enumerate(days)
+    ]
+    rows = pl.DataFrame({"date": moved, "value": np.exp(level)})
+    kept = rows.filter(pl.int_range(pl.len()) % 17 != 16)
+    sectors = {f"T{number:02d}": f"S{number % 2}" for number in range(tickers)}
+    return Context({"vix": kept}, sectors)
+
+
+def later_values(
+    compute: Callable[[Context], pl.DataFrame], context: Context, date: dt.date, seed: int = 3
+) -> list[str]:
+    """Cut the series of context at a date, and change what comes later; compare up to it (P5)."""
+    random = np.random.default_rng(seed)
+    whole = until(compute(context), date)
+    later = pl.col("date") > date
+    changed = {
+        name: rows.with_columns(
+            pl.when(later)
+            .then(pl.col("value") * pl.Series(np.exp(random.normal(0, 0.3, len(rows)))))
+            .otherwise(pl.col("value"))
+            .alias("value")
+        )
+        for name, rows in context.series.items()
+    }
+    failing: set[str] = set()
+    for other in (context.until(date), dataclasses.replace(context, series=changed)):
+        failing |= set(differing(until(compute(other), date), whole))
+    return sorted(failing)

@@ -5,6 +5,7 @@ The probes run over every feature of every family at once.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from src.v2.data.context import Context
+from src.v2.features.causality import features_that_look_ahead
 from src.v2.features.compute import compute_features
 from src.v2.features.families import FAMILIES
 from src.v2.features.registry import Feature, collect_features
@@ -20,12 +23,19 @@ from src.v2.tests.features import probes
 
 FEATURES = collect_features(FAMILIES, FAMILIES)
 BY_NAME = {feature.name: feature for feature in FEATURES}
+
+READ = {name for item in FEATURES if item.family == "context" for name in item.needs}
+FROM_CONTEXT = [item for item in FEATURES if item.family == "context" or item.name in READ]
+NAMES_FROM_CONTEXT = [item.name for item in FROM_CONTEXT]
 GAP = 420
 SLOW = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+CONTEXT = probes.make_context()
+
+
 def compute(bars: pl.DataFrame) -> pl.DataFrame:
-    return compute_features(bars, FEATURES).frame
+    return compute_features(bars, FEATURES, context=CONTEXT).frame
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +62,24 @@ def test_the_future_changes_nothing_before_it(position: int, seed: int) -> None:
     bars = probes.make_bars(tickers=11, sessions=560, late=60, gap=300, seed=seed)
     date = bars["date"].unique().sort()[position]
     assert probes.future_change(compute, bars, date, seed) == []
+
+
+@SLOW
+@given(position=st.integers(0, 555), seed=st.integers(0, 1000), lag=st.integers(0, 3))
+def test_later_values_of_a_series_change_nothing_before_them(
+    position: int, seed: int, lag: int
+) -> None:
+    bars = probes.make_bars(tickers=11, sessions=560, late=60, gap=300, seed=seed)
+    day = bars["date"].unique().sort()[position]
+    context = dataclasses.replace(probes.make_context(seed=seed), lag=lag)
+
+    def compute_with(known: Context) -> pl.DataFrame:
+        table = compute_features(bars, FROM_CONTEXT, context=known).frame
+        absent = [item.name for item in FROM_CONTEXT if item.name not in table.columns]
+        nothing = [pl.lit(None, pl.Float32).alias(name) for name in absent]
+        return table.with_columns(nothing).select("date", "ticker", *NAMES_FROM_CONTEXT)
+
+    assert probes.later_values(compute_with, context, day, seed) == []
 
 
 @pytest.mark.parametrize("position", [50, 300, GAP + 5])
@@ -106,11 +134,19 @@ def test_dropping_early_rows_matters_only_before_the_look_back(bars: pl.DataFram
     assert probes.differing(late, whole.with_columns(known), rtol=2e-4) == []
 
 
+def whole_series(bars: pl.DataFrame) -> Context:
+    """Return a series with a value for each session."""
+    days = bars["date"].unique().sort()
+    values = 20 + 5 * np.random.default_rng(4).normal(0, 0.1, len(days)).cumsum()
+    return Context({"vix": pl.DataFrame({"date": days, "value": np.abs(values) + 5})})
+
+
 def test_look_backs_are_exact_on_gap_free_bars() -> None:
     sparse = {name for name in BY_NAME if name.startswith(("bull", "bear"))}
     bars = probes.make_bars(tickers=2, sessions=600)
     of_ticker = [item for item in FEATURES if item.scope in ("ticker", "session")]
-    found = compute_features(bars, of_ticker).frame.filter(pl.col("ticker") == "T01")
+    table = compute_features(bars, of_ticker, context=whole_series(bars)).frame
+    found = table.filter(pl.col("ticker") == "T01")
     for feature in of_ticker:
         known = found[feature.name].is_not_null()
         first = known.arg_max() if known.any() else math.inf
@@ -123,7 +159,7 @@ def test_look_backs_are_exact_on_gap_free_bars() -> None:
 
 def test_no_feature_is_null_throughout_and_none_infinite() -> None:
     bars = probes.make_bars(tickers=12, sessions=760, seed=5)
-    result = compute_features(bars, FEATURES)
+    result = compute_features(bars, FEATURES, context=CONTEXT)
     assert result.left_out == {}
     assert result.infinite == {}
     empty = [name for name in BY_NAME if result.frame[name].null_count() == len(bars)]
@@ -145,7 +181,7 @@ def test_flat_prices_and_no_volume_give_nothing_infinite_or_huge(flat_from: int)
         *[pl.when(still).then(level).otherwise(pl.col(name)).alias(name) for name in probes.PRICES],
         pl.when(still).then(0.0).otherwise(pl.col("volume")).alias("volume"),
     )
-    result = compute_features(flat, FEATURES)
+    result = compute_features(flat, FEATURES, context=CONTEXT)
     assert result.infinite == {}
     end = result.frame.filter(pl.col("ticker") == "T04").tail(20)
     for name in BY_NAME:
@@ -212,3 +248,20 @@ def test_a_feature_across_tickers_is_caught_by_isolation(bars: pl.DataFrame) -> 
         return compute_features(bars, [BY_NAME["return_20"], rank]).frame
 
     assert probes.isolation(compute_rank, bars, "T05") == ["return_20_rank"]
+
+
+def test_a_feature_that_reads_later_values_of_a_series_is_caught(bars: pl.DataFrame) -> None:
+    tomorrow = Feature(
+        *("tomorrow", "bad", pl.col("vix").shift(-1), (), 0, "planted", "own"),
+        scope="session",
+        context=("vix",),
+    )
+
+    def compute_bad(context: Context) -> pl.DataFrame:
+        return compute_features(bars, [tomorrow], context=context).frame
+
+    day = bars["date"].unique().sort()[300]
+    assert probes.later_values(compute_bad, CONTEXT, day) == ["tomorrow"]
+    assert features_that_look_ahead(bars, [tomorrow], context=CONTEXT) == ["tomorrow"]
+    level = BY_NAME["vix_level"]
+    assert features_that_look_ahead(bars, [level], context=CONTEXT) == []

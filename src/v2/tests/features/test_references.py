@@ -27,6 +27,7 @@ from src.v2.tests.features.references import (
     std,
     worst_fall,
 )
+from src.v2.tests.features.test_context import CONTEXT
 from src.v2.tests.features.test_cross_section import CROSS_SECTION
 from src.v2.tests.features.test_market import MARKET
 from src.v2.tests.features.test_talib import TALIB
@@ -301,5 +302,5 @@ def test_equals_the_slow_loop(found: Columns, name: str) -> None:
 
 
 def test_every_feature_has_a_reference() -> None:
-    covered = TALIB.keys() | REFERENCES.keys() | MARKET.keys() | CROSS_SECTION
+    covered = TALIB.keys() | REFERENCES.keys() | MARKET.keys() | CROSS_SECTION | CONTEXT
     assert FEATURES.keys() - covered == set()

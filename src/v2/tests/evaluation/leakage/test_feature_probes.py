@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 
@@ -9,11 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src.v2.data.context import Context
 from src.v2.evaluation.leakage import feature_probes
 from src.v2.evaluation.leakage.feature_probes import FeatureBench, feature_bench
 from src.v2.evaluation.leakage.finding import Finding
 from src.v2.features.causality import changed_features, features_that_look_ahead
 from src.v2.features.compute import compute_features
+from src.v2.features.context import context_features
 from src.v2.features.registry import Feature
 from src.v2.tests.evaluation.leakage.planted import feature
 from src.v2.tests.synthetic import ragged, random_walk_bars
@@ -57,6 +60,29 @@ def test_a_planted_look_ahead_is_named(
     finding = probe(bench(planted))
     assert guilty(finding) == [planted.name]
     assert finding.numbers["guilty"] == 1
+
+
+def with_series(*planted: Feature) -> FeatureBench:
+    """Make a bench of bars with a series beside them."""
+    bars = random_walk_bars(12, 260, 5)
+    days = bars["date"].unique().sort()
+    values = 20 + np.random.default_rng(2).normal(0, 1, len(days))
+    context = Context({"vix": pl.DataFrame({"date": days, "value": values})})
+    known = [*INNOCENT, *(item for item in context_features() if not item.needs), *planted]
+    return feature_bench(bars, known, [item.name for item in planted], None, 0, context)
+
+
+@pytest.mark.parametrize("probe", [feature_probes.probe_truncation, FUTURE])
+def test_a_feature_that_reads_later_values_of_a_series_is_named(
+    probe: Callable[[FeatureBench], Finding],
+) -> None:
+    tomorrow = dataclasses.replace(
+        feature("tomorrow", pl.col("vix").shift(-1), scope="session"), context=("vix",)
+    )
+    assert guilty(probe(with_series(tomorrow))) == ["tomorrow"]
+    finding = probe(with_series())
+    assert finding.outcome == "pass"
+    assert finding.numbers["features"] == len(INNOCENT) + 12
 
 
 def test_a_backfill_shows_in_the_warm_up_alone() -> None:
