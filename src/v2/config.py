@@ -109,6 +109,10 @@ class DataConfig(Section):
     end: dt.date | None = Field(None, description="last date, included")
     calendar: Literal["XNYS"] | None = Field(None, description="exchange that dates are checked by")
     sectors: Path | None = Field(None, description="CSV of ticker and sector; empty: none known")
+    universe: Path | None = Field(
+        None,
+        description="CSV or Parquet of ticker, from, to: who was a member when; empty: all, always",
+    )
     min_history: int = Field(
         2, ge=2, description="bars that a ticker needs; its rows start after features.min_history"
     )
@@ -386,7 +390,7 @@ class Config(BaseSettings):
         for name in ("data", "features", "label", "validation", "model"):
             tree[name] = getattr(self, name).model_dump(mode="json")
         tree["evaluation"] = self.evaluation.model_dump(mode="json", exclude={"permutations"})
-        for name in ("path", "yahoo", "sectors"):
+        for name in ("path", "yahoo", "sectors", "universe"):
             del tree["data"][name]
         del tree["model"]["threads"]
         tree["features"]["modules"] = list(module_hashes(self.features.modules).values())

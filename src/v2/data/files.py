@@ -97,7 +97,7 @@ def read_file(path: Path, own_columns: Collection[str] = ()) -> tuple[pl.DataFra
     DataError
         When the file cannot be read, or has no column of dates or closes.
     """
-    table = _read_table(path)
+    table = read_table(path)
     if not table.height:
         raise DataError(f"{path} holds no rows.")
     names = match_names(table.columns, own_columns)
@@ -170,8 +170,14 @@ def _date_index(table: pl.DataFrame, path: Path) -> str:
     )
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    """Read a file as it is; dates and tickers of a CSV file stay text."""
+def read_table(path: Path, setting: str = "data.path") -> pl.DataFrame:
+    """Read a file as it is; dates and tickers of a CSV file stay text.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read; a file of another kind is named by the setting.
+    """
     name = path.name.lower()
     try:
         if name.endswith(_PARQUET):
@@ -183,7 +189,8 @@ def _read_table(path: Path) -> pl.DataFrame:
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} cannot be read ({_detail(error)}). Check the file.") from error
     known = ", ".join(_PARQUET + _CSV)
-    raise DataError(f"data.path must be a folder or end in {known}; got {path.name}.")
+    what = "be a folder or end" if setting == "data.path" else "end"
+    raise DataError(f"{setting} must {what} in {known}; got {path.name}.")
 
 
 def _detail(error: Exception) -> str:
@@ -222,7 +229,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
 
 
 def _columns_of(path: Path) -> list[str]:
-    return _read_table(path).columns
+    return read_table(path).columns
 
 
 def _files_of(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from src.v2.data.universe import MEMBER
 from src.v2.features.date_pass import add_date_features
 from src.v2.features.feature_columns import FeatureColumns
 from src.v2.features.inputs import market_sessions
@@ -19,7 +20,7 @@ from src.v2.features.ticker_pass import ticker_features
 
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
-    """The features of every row of the bars.
+    """The features of every row of the bars, or of those of members where they are marked.
 
     Parameters
     ----------
@@ -40,7 +41,10 @@ class FeatureTable:
 def compute_features(
     bars: pl.DataFrame, features: Sequence[Feature], market: pl.DataFrame | None = None
 ) -> FeatureTable:
-    """Compute features for every row of the bars.
+    """Compute features for every row of the bars, or for those of members.
+
+    Every bar is history that look-backs read. Where `src.v2.data.universe` marked the members,
+    they alone have rows, and what the tickers of a date share is made of them.
 
     Parameters
     ----------
@@ -55,7 +59,8 @@ def compute_features(
     Returns
     -------
     FeatureTable
-        With a row for each bar. A value before the look-back, or infinite, is null.
+        With a row for each bar, or for each one of a member. A value before the look-back, or
+        infinite, is null.
 
     Raises
     ------
@@ -75,6 +80,10 @@ def compute_features(
     columns = FeatureColumns(names, len(bars))
     add_ticker_features(columns, kept, bars, sessions, places)
     keys = bars.select("date", "ticker")[order]
+    if MEMBER in bars.columns:
+        inside = bars[MEMBER].to_numpy()[order]
+        columns.keep(inside)
+        keys = keys.filter(inside)
     add_date_features(columns, kept, sessions, keys["date"])
 
     infinite = {name: columns.infinite[name] for name in names if columns.infinite.get(name)}

@@ -46,6 +46,13 @@ class FeatureColumns:
         for name, wrong in part.infinite.items():
             self.infinite[name] = self.infinite.get(name, 0) + wrong
 
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Keep some rows only, inside the same memory."""
+        count = int(rows.sum())
+        for name, values in self.values.items():
+            values[:count] = values[rows]
+            self.values[name] = values[:count]
+
     def series(self, name: str) -> pl.Series:
         """Wrap a column without copying it, NaN as null."""
         return to_series(name, self.values[name])

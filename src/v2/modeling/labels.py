@@ -15,6 +15,7 @@ from typing import Literal
 import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE, LabelConfig
+from src.v2.data.universe import MEMBER, member_rows
 from src.v2.errors import ConfigError
 
 Target = Literal["return", "excess", "rank"]
@@ -96,7 +97,8 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
     Parameters
     ----------
     bars
-        | date | ticker | close |, any order, one row a date and ticker.
+        | date | ticker | close |, any order, one row a date and ticker, and | is a member |
+        where a universe says who was one.
     plan
         The label in force.
 
@@ -104,16 +106,18 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
     -------
     pl.DataFrame
         | date | ticker | forward_return (fraction) | label | label_end | stretched |, one row
-        a bar, sorted by date and ticker. Without a future, or on a date with too few labels
-        to compare, `label` and `label_end` are null. `stretched` marks rows whose label a
-        halt stretched too far. A label that compares tickers is known when the last label of
-        its date is, or when it is sure that a missing one will not come: twice the span later.
-        Whether a halted ticker comes back thus changes no earlier date.
+        a bar, or a bar of a member, whose future reads all bars of its ticker; sorted by date
+        and ticker. Without a future, or on a date with too few labels to compare, `label` and
+        `label_end` are null. `stretched` marks rows whose label a halt stretched too far. A label
+        that compares tickers is known when the last label of its date is, or when it is sure
+        that a missing one will not come: twice the span later. Whether a halted ticker comes
+        back thus changes no earlier date.
     """
     lag, span = plan.config.entry_lag, plan.config.span
     sessions = bars.select(pl.col("date").unique().sort()).with_row_index("session")
+    marks = [MEMBER] if MEMBER in bars.columns else []
     table = (
-        bars.select("date", "ticker", pl.col("close").cast(pl.Float64))
+        bars.select("date", "ticker", pl.col("close").cast(pl.Float64), *marks)
         .join(sessions, on="date", how="left")
         .sort("ticker", "date")
         .with_columns(
@@ -131,6 +135,8 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
         pl.when(~pl.col("stretched")).then(pl.col(name)).alias(name)
         for name in ("forward_return", "label_end")
     )
+    # From here on tickers are compared: a date is that of its members alone.
+    table = member_rows(table)
     table = table.sort("date", "ticker").with_columns(_label(plan).cast(pl.Float32).alias("label"))
     if plan.cross_sectional:
         table = _known_with_the_last(table, sessions, MAX_STRETCH * span)
