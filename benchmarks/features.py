@@ -100,8 +100,9 @@ def _compare(bars: pl.DataFrame, options: argparse.Namespace, scratch: Path) -> 
     title = f"{bars['ticker'].n_unique()} tickers, {bars.height:,} rows, two cores"
     rows = [_row(side, measured, bars.height) for side in measured]
     if options.against == "mlforecast":
-        sentences.insert(
-            0, "mlforecast expresses 35 of the 158: see benchmarks/features_mlforecast.py."
+        sentences.append(
+            "mlforecast gives the features of a ticker's last session with its forecast only, so "
+            "they are among those on one side."
         )
     return {"versions": versions, "tables": [table(COLUMNS, rows, title)], "sentences": sentences}
 

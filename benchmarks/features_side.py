@@ -20,7 +20,13 @@ import polars as pl
 from benchmarks.measure import CORES, peak_gib, timed, versions
 
 Found = tuple[pl.DataFrame | None, dict[str, float], int]
-LIBRARIES = ("polars", "numpy", "numba", "pandas", "mlforecast", "coreforecast", "pyqlib")
+LIBRARIES = {
+    "limit": ("numba",),
+    "pandas": ("pandas",),
+    "mlforecast": ("mlforecast", "coreforecast"),
+    "qlib": ("pyqlib",),
+}
+"""What a side is made of, beside the libraries that all share."""
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
@@ -34,7 +40,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     peak = peak_gib()
     if out and found is not None:
         found.write_parquet(out[0])
-    return {**seconds, "peak": peak, "columns": columns, "versions": versions(LIBRARIES)}
+    made_of = versions(LIBRARIES.get(side.split("-")[0], ()))
+    return {**seconds, "peak": peak, "columns": columns, "versions": made_of}
 
 
 def _ours(bars: pl.DataFrame) -> Found:

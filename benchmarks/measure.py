@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -128,8 +127,8 @@ def run_module(
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
-    """Give the versions of Python and of the packages that are there."""
-    found = {"Python": platform.python_version()}
+    """Give the versions of the packages that are there."""
+    found = {}
     for name in names:
         try:
             found[name] = metadata.version(name)

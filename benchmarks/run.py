@@ -213,7 +213,7 @@ def _made(
     """Say on which machine, bars and versions the numbers stand, and how to repeat them."""
     with Path("/proc/meminfo").open() as file:
         memory = int(file.readline().split()[1]) / 2**20
-    libraries = versions(LIBRARIES) | dict(found)
+    libraries = {"Python": platform.python_version()} | versions(LIBRARIES) | dict(found)
     words = ["--only", section.name]
     words += ["--prices", "PRICES.parquet"] * (options.prices is not None and section.needs_bars)
     words += [f"--{section.environment}", "PYTHON"] * (section.environment is not None)

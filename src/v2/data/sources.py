@@ -85,13 +85,9 @@ def load_bars(
     inside = _within(fetched.bars, config.start, config.end)
     market, remarks = _market_bars(inside, config)
     members = _members(config, inside)
-    asked = _asked(config, members)
-    universe = inside
-    if config.market_ticker is not None:
-        asked = tuple(name for name in asked if name != _named(config, config.market_ticker))
-        universe = universe.filter(
-            pl.col("ticker").ne_missing(_named(config, config.market_ticker))
-        )
+    hidden = _market_names(config)
+    asked = tuple(name for name in _asked(config, members) if name not in hidden)
+    universe = inside.filter(~pl.col("ticker").is_in(hidden).fill_null(False))
     if asked:
         universe = universe.filter(pl.col("ticker").is_in(asked))
     failed = _not_given(asked, universe, fetched, config)
@@ -101,7 +97,7 @@ def load_bars(
     bars, known = cleaned.bars, None
     if members is not None:
         bars = mark_members(bars, members)
-        others = set(inside["ticker"].unique()) - {*members.tickers, config.market_ticker}
+        others = set(inside["ticker"].unique()) - {*members.tickers, *hidden}
         known = universe_coverage(bars, members, others)
         notes = (*notes, *universe_lines(known))
     cleaned = dataclasses.replace(cleaned, bars=bars)
@@ -127,7 +123,7 @@ def _members(config: DataConfig, bars: pl.DataFrame) -> Universe | None:
     if not config.tickers:
         return universe
     asked = [_named(config, name) for name in config.tickers]
-    strange = sorted(set(asked) - {*universe.tickers, config.market_ticker})
+    strange = sorted(set(asked) - {*universe.tickers, *_market_names(config)})
     if strange:
         raise DataError(
             f"data.tickers must be members of data.universe between {first} and {last}; "
@@ -193,6 +189,11 @@ def _asked(config: DataConfig, members: Universe | None) -> tuple[str, ...]:
 def _named(config: DataConfig, ticker: str) -> str:
     """Write a ticker as the source does; Yahoo's are in upper case."""
     return ticker.upper() if config.source == "yahoo" else ticker
+
+
+def _market_names(config: DataConfig) -> tuple[str, ...]:
+    """Give the market's ticker as the source writes it; none without one."""
+    return () if config.market_ticker is None else (_named(config, config.market_ticker),)
 
 
 def _within(bars: pl.DataFrame, start: dt.date | None, end: dt.date | None) -> pl.DataFrame:
