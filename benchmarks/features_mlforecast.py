@@ -24,7 +24,7 @@ EXPRESSIBLE = sum(len(names) for names in TARGETS.values()) * len(WINDOWS)
 
 
 def mlforecast_factors(bars: pl.DataFrame, threads: int) -> tuple[pl.DataFrame, dict[str, float]]:
-    """Compute the factors that the vocabulary has.
+    """Compute the factors that the vocabulary has, in 64 bits: running deviations need them.
 
     Parameters
     ----------
@@ -40,7 +40,9 @@ def mlforecast_factors(bars: pl.DataFrame, threads: int) -> tuple[pl.DataFrame, 
     """
     place = pl.int_range(pl.len()).over("ticker").alias("ds")
     frames = {
-        target: bars.select(pl.col("ticker").alias("unique_id"), place, pl.col(target).alias("y"))
+        target: bars.select(
+            pl.col("ticker").alias("unique_id"), place, pl.col(target).cast(pl.Float64).alias("y")
+        )
         for target in TARGETS
     }
     found, seconds = timed(

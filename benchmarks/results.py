@@ -58,7 +58,9 @@ def keep_section(page: str, name: str, reason: str) -> str:
     old = page.partition(start)[2].partition(end)[0].strip()
     old = re.sub(rf"\A(?:{re.escape(KEPT)}[^\n]*\n+)", "", old).strip()
     # A path says something about this machine alone.
-    said = KEPT + re.sub(r"(?<![\w.])/[^\s,;:)]+", "PATH", " ".join(reason.split())) + "."
+    said = (
+        KEPT + re.sub(r"(?<![\w.])/[^\s,;:)]+", "PATH", " ".join(reason.split()).rstrip(".")) + "."
+    )
     return replace_section(page, name, "", f"{said}\n\n{old}".strip())
 
 

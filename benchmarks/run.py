@@ -181,7 +181,7 @@ def _fill(section: Section, options: argparse.Namespace, prices: Path, about: st
             made = _made(section, options, about, found.get("versions", {}))
             page = replace_section(page, section.name, section.title, section_text(found, made))
         except (RuntimeError, KeyError, TypeError) as error:
-            reason, failed = f"it failed ({error})", True
+            reason, failed = f"it failed: {error}", True
     if reason is not None:
         print(f"{section.name}: kept as it was: {reason}", file=sys.stderr)
         page = keep_section(page, section.name, reason)
