@@ -72,6 +72,11 @@ test-slow: ## Run the tests that take minutes
 	$(SET_UP)
 	$(PYTHON) -m pytest -m slow --timeout 1800 $(ARGS)
 
+.PHONY: bench
+bench: ## Measure what things cost, and write benchmarks/RESULTS.md (ARGS="--quick" in seconds)
+	$(SET_UP)
+	$(PYTHON) -m benchmarks.run $(ARGS)
+
 .PHONY: lint
 lint: ## Check style, format and types
 	$(SET_UP)

@@ -1,6 +1,6 @@
 """What the explanation and the page cost, by stage: CPU seconds and memory.
 
-    python -m benchmarks.report_cost PRICES.parquet [settings of the train command]
+    python -m benchmarks.report_cost --prices PRICES.parquet [settings of the train command]
 
 Trains once (100 rounds of depth 6, without early stopping, six families of 100 features), with
 10,000 explained rows, then writes the page. Linux only: the peak of a stage is the kernel's
@@ -9,18 +9,21 @@ high-water mark, set back when the stage begins.
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
+import json
 import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from benchmarks.measure import table
 from src.v2.config import Config
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
@@ -57,29 +60,34 @@ class Meter(Stages):
         self.rise[name] = max(self.rise.get(name, 0.0), _memory("VmHWM") - before)
 
 
-def main(argv: Sequence[str]) -> None:
-    """Train, explain, write, and print the table."""
-    if not argv:
-        raise SystemExit(__doc__)
-    words = ["--data.source", "files", "--data.path", argv[0], *SETTINGS, *argv[1:]]
+def main(argv: Sequence[str]) -> dict[str, Any]:
+    """Train, explain, write, and give the table."""
+    parser = argparse.ArgumentParser(description=__doc__, add_help=False)
+    parser.add_argument("--prices", required=True)
+    options, settings = parser.parse_known_args(argv)
+    words = ["--data.source", "files", "--data.path", options.prices, *SETTINGS, *settings]
     config = load_config(words)
     meter = Meter()
     result = _train(config, meter)
     size = _write_page(result, meter)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(
+    title = (
         f"{result.panel_rows:,} rows, {len(result.features.names)} features, "
         f"{len(result.folds)} folds, {result.rounds} rounds, {len(result.shap.rows):,} rows "
         f"explained, {result.explanation.interactions.rows:,} by pairs; page {size / 2**10:,.0f} kB"
     )
-    print("| stage | CPU | wall | memory |\n|---|---|---|---|")
-    for name, seconds in meter.seconds.items():
-        print(
-            f"| {name} | {meter.cpu[name]:.1f} s | {seconds:.1f} s | +{meter.rise[name]:.2f} GiB |"
-        )
+    lines = [
+        [name, f"{meter.cpu[name]:.1f}", f"{seconds:.1f}", f"{meter.rise[name]:.2f}"]
+        for name, seconds in meter.seconds.items()
+    ]
     cpu = sum(meter.cpu[name] for name in EXPLANATION)
+    wall = sum(meter.seconds[name] for name in EXPLANATION)
     rise = max(meter.rise[name] for name in (*EXPLANATION, *ALONE))
-    print(f"| explanation and page, without interactions | {cpu:.1f} s | | +{rise:.2f} GiB |")
+    whole = (f"{cpu:.1f}", f"{wall:.1f}", f"{rise:.2f}")
+    lines.append(
+        ["**explanation and page, without interactions**", *(f"**{text}**" for text in whole)]
+    )
+    columns = ("stage", "CPU s", "wall s", "GiB above its start")
+    return {"tables": [table(columns, lines, title)], "sentences": []}
 
 
 def _train(config: Config, meter: Meter) -> TrainingResult:
@@ -114,4 +122,4 @@ def _memory(key: str) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    print(json.dumps(main(sys.argv[1:])))

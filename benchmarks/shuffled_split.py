@@ -4,18 +4,23 @@
 
 Five shuffled folds over all rows, overlapping labels and all, as many public pipelines do;
 100 trees of depth 6 at a learning rate of 0.1 on this project's features and raw 30-session
-returns. Prints scikit-learn's R2 of each data set.
+returns. Gives scikit-learn's R2 of each data set.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import polars as pl
 
+from benchmarks.measure import table
 from src.v2.config import DataConfig, FeaturesConfig, LabelConfig
 from src.v2.data.sources import load_bars
 from src.v2.features.compute import compute_features
@@ -41,7 +46,15 @@ def shuffled_r2(bars: pl.DataFrame) -> float:
     return float(r2_score(panel.labels(), np.asarray(forecast)))
 
 
-if __name__ == "__main__":
+def main(argv: Sequence[str]) -> dict[str, Any]:
+    """Score both data sets; there is nothing to choose."""
+    if argv:
+        raise SystemExit(__doc__)
     sample, _, _ = load_bars(DataConfig(source="sample"))
-    print(f"bundled sample us20: R2 {shuffled_r2(sample):+.3f}")
-    print(f"20 random walks:     R2 {shuffled_r2(random_walk_bars(20, 5785, 0)):+.3f}")
+    sets = {"bundled sample us20": sample, "20 random walks": random_walk_bars(20, 5785, 0)}
+    rows = [[name, f"{shuffled_r2(bars):+.3f}"] for name, bars in sets.items()]
+    return {"tables": [table(("bars", "R2 of the shuffled split"), rows)], "sentences": []}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1:])))

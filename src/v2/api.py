@@ -19,6 +19,13 @@ from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 from src.v2.data.bars import bars_fingerprint, clean_bars
 from src.v2.data.context import Context, series_of
+from src.v2.data.universe import (
+    Universe,
+    load_universe,
+    mark_members,
+    universe_coverage,
+    universe_lines,
+)
 from src.v2.errors import ConfigError, DataError, ModelError
 from src.v2.explain.shap_values import explain_rows
 from src.v2.forecasting import Forecast, decision_rows, rank_last_date
@@ -28,7 +35,7 @@ from src.v2.modeling.learners.xgboost_trees import load_xgboost
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import MODEL_NAME, read_card
 from src.v2.pipeline import Trained, prepare_panel, train_model
-from src.v2.records import Coverage, Drop
+from src.v2.records import Coverage, Drop, UniverseCoverage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +44,13 @@ if TYPE_CHECKING:
     Frame = pl.DataFrame | pd.DataFrame
 
 
-FRAME_SETTINGS = {"min_history", "max_dropped_share", "context_lag", "context_max_age"}
+FRAME_SETTINGS = {
+    "min_history",
+    "max_dropped_share",
+    "context_lag",
+    "context_max_age",
+    "universe",
+}
 """Settings of the section data that mean something for a frame."""
 
 MARKET_NOTE = "market features read the market given"
@@ -57,7 +70,8 @@ def train(
         | date | ticker | close | and, where known, | open | high | low | volume |.
     settings
         Settings by section, as in ``{"label": {"forward_days": 60}}``; the rest are defaults.
-        Where bars come from is not among them: the frame is the universe.
+        Where bars come from is not among them: the frame is the universe, or holds the bars
+        of those whom the file of ``data.universe`` names.
     market
         | date | close | of the market; absent: the equal-weight mean of the universe.
     context
@@ -88,7 +102,10 @@ def train(
         own_columns=tuple(config.features.columns),
     )
     stages = Stages()
-    coverage = _frame_coverage(cleaned, drops, market)
+    members = None
+    if config.data.universe is not None:
+        cleaned, members = _in_universe(cleaned, load_universe(config.data.universe))
+    coverage = _frame_coverage(cleaned, drops, market, members)
     known = dataclasses.replace(
         context or Context(), lag=config.data.context_lag, max_age=config.data.context_max_age
     )
@@ -96,8 +113,21 @@ def train(
     return train_model(prepared, config, stages, uncounted(), no_progress)
 
 
+def _in_universe(bars: pl.DataFrame, universe: Universe) -> tuple[pl.DataFrame, UniverseCoverage]:
+    """Mark the members among bars, without the tickers that never are."""
+    first, last = bars["date"].min(), bars["date"].max()
+    assert isinstance(first, dt.date) and isinstance(last, dt.date)
+    universe = universe.between(first, last)
+    others = set(bars["ticker"].unique()) - set(universe.tickers)
+    marked = mark_members(bars.filter(~pl.col("ticker").is_in(list(others))), universe)
+    return marked, universe_coverage(marked, universe, others)
+
+
 def _frame_coverage(
-    bars: pl.DataFrame, drops: tuple[Drop, ...], market: pl.DataFrame | None
+    bars: pl.DataFrame,
+    drops: tuple[Drop, ...],
+    market: pl.DataFrame | None,
+    universe: UniverseCoverage | None,
 ) -> Coverage:
     first, last = bars["date"].min(), bars["date"].max()
     assert isinstance(first, dt.date) and isinstance(last, dt.date)
@@ -111,7 +141,11 @@ def _frame_coverage(
         first=first,
         last=last,
         fingerprint=bars_fingerprint(bars),
-        notes=() if market is None else (MARKET_NOTE,),
+        notes=(
+            *((MARKET_NOTE,) * (market is not None)),
+            *(universe_lines(universe) if universe is not None else ()),
+        ),
+        universe=universe,
     )
 
 
@@ -147,6 +181,7 @@ def predict(
     card: ModelCard,
     market: pl.DataFrame | None = None,
     context: Context | None = None,
+    universe: Universe | None = None,
 ) -> Forecast:
     """Rank the last date of the bars.
 
@@ -161,15 +196,18 @@ def predict(
     context
         The series that the model was trained with, if any, up to the decision; its sectors are
         those of the card.
+    universe
+        Of `src.v2.data.universe.load_universe`, for a model that was trained with
+        ``data.universe``: its members of the last date are ranked.
 
     Raises
     ------
     ModelError
         When the bars cannot make a feature that the model needs, hold less than half of its
-        universe, or come without the market or a series that it was trained with, or with one
-        that is too old.
+        universe, or come without the market, the universe or a series that it was trained
+        with, or with a series that is too old.
     """
-    return rank_last_date(as_polars(bars), model, card, market, context)
+    return rank_last_date(as_polars(bars), model, card, market, context, universe)
 
 
 def explain(
@@ -178,6 +216,7 @@ def explain(
     card: ModelCard,
     market: pl.DataFrame | None = None,
     context: Context | None = None,
+    universe: Universe | None = None,
 ) -> shap.Explanation:
     """Explain the forecasts of the last date of the bars, for the plots of ``shap``.
 
@@ -188,7 +227,7 @@ def explain(
     """
     import shap
 
-    matrix = decision_rows(as_polars(bars), card, market, context).matrix
+    matrix = decision_rows(as_polars(bars), card, market, context, universe).matrix
     values, base = explain_rows(model.booster, matrix, card.features, model.rounds)
     single = values.shape[1] == 1
     return shap.Explanation(

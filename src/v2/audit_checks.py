@@ -18,6 +18,7 @@ from src.v2.audit_case import TICKERS_FITTED, AuditCase
 from src.v2.config import Config
 from src.v2.console import Stages, Track, no_progress
 from src.v2.data.context import Context
+from src.v2.data.universe import member_rows
 from src.v2.errors import NotEnoughData, OmninmoError
 from src.v2.evaluation.folds import feature_stability
 from src.v2.evaluation.leakage import (
@@ -293,7 +294,10 @@ CHECKS: Mapping[str, _Check] = MappingProxyType(
             lambda case: bars_probes.probe_duplicates(case.grid), of_bars=True
         ),
         "survivorship": _Check(
-            lambda case: bars_probes.probe_survivorship(case.bars), of_bars=True
+            lambda case: bars_probes.probe_survivorship(
+                member_rows(case.bars), case.coverage.universe
+            ),
+            of_bars=True,
         ),
         "calendar": _Check(lambda case: bars_probes.probe_calendar(case.grid), of_bars=True),
         "price_jumps": _Check(lambda case: bars_probes.probe_jumps(case.grid), of_bars=True),

@@ -125,6 +125,10 @@ class DataConfig(Section):
     context_max_age: int = Field(
         14, ge=0, description="calendar days after which the last value of a series is missing"
     )
+    universe: Path | None = Field(
+        None,
+        description="CSV or Parquet of ticker, from, to: who was a member when; empty: all, always",
+    )
     min_history: int = Field(
         2, ge=2, description="bars that a ticker needs; its rows start after features.min_history"
     )
@@ -450,7 +454,7 @@ class Config(BaseSettings):
         for name in ("data", "features", "label", "validation", "model"):
             tree[name] = getattr(self, name).model_dump(mode="json")
         tree["evaluation"] = self.evaluation.model_dump(mode="json", exclude={"permutations"})
-        for name in ("path", "yahoo", "sectors", "context"):
+        for name in ("path", "yahoo", "sectors", "context", "universe"):
             del tree["data"][name]
         if "context" in self.features.families or self.features.modules:
             tree["data"] |= _context_hashes(self.data)

@@ -14,6 +14,7 @@ import polars as pl
 from src.v2.config import SMALL_UNIVERSE, FeaturesConfig, LabelConfig, file_hashes
 from src.v2.data.bars import clean_bars
 from src.v2.data.context import Context
+from src.v2.data.universe import Universe, mark_members
 from src.v2.errors import ModelError
 from src.v2.evaluation.ratings import rate
 from src.v2.explain.direction import quantity_name, signed_values
@@ -51,7 +52,8 @@ class Forecast:
         its contribution to what is explained (`src.v2.explain.direction.quantity_name`; log-odds
         are those before calibration): they tell of the model, not of what the stock will do.
     absent
-        Reason by ticker of the model's universe that could not be forecast.
+        Reason by ticker of the model's universe, or by member of the date where a file names
+        them, that could not be forecast.
     in_sample
         Whether the model was fitted on rows of this date or later ones: it then knows what
         followed, and the rows are no forecast.
@@ -93,9 +95,10 @@ def rank_last_date(
     card: ModelCard,
     market: pl.DataFrame | None,
     context: Context | None = None,
+    universe: Universe | None = None,
 ) -> Forecast:
     """Rank the last date of the bars, as `src.v2.api.predict` does."""
-    decision = decision_rows(bars, card, market, context)
+    decision = decision_rows(bars, card, market, context, universe)
     rows = _scored(decision, model, card)
     rows = rows.with_columns(
         pl.Series("rating", _ratings(rows, card), dtype=pl.String),
@@ -176,6 +179,7 @@ def decision_rows(
     card: ModelCard,
     market: pl.DataFrame | None,
     context: Context | None = None,
+    universe: Universe | None = None,
 ) -> Decision:
     """Make the features of the last date, and tell which tickers have none.
 
@@ -190,23 +194,21 @@ def decision_rows(
         raise ModelError("The model was trained with a market; give its bars as market.")
     known = _context_of_model(context, card)
     bars, _ = clean_bars(bars, 2, 1.0, own_columns=tuple(settings.columns))
-    bars = bars.filter(pl.col("ticker").is_in(list(card.tickers)))
-    there = bars["ticker"].n_unique()
-    if there < LEAST_UNIVERSE * len(card.tickers):
-        raise ModelError(
-            f"The bars hold {there} of the model's {len(card.tickers)} tickers; ranks and the "
-            "market need at least half. Give the bars of its universe, or train again."
-        )
+    bars, tickers = _bars_of_universe(bars, card, universe)
     day = bars["date"].max()
     assert isinstance(day, dt.date)
     _check_series(known, bars["date"].unique().sort())
     features = active_features(settings, card.series)
     computed = compute_features(bars, features, market, known)
     _check_columns(computed, card)
-    absent = _absent_tickers(bars, day, card)
+    absent = _absent_tickers(bars, day, tickers, card.min_history)
     closes = bars.filter(pl.col("date") == day).select("ticker", "close")
     table = (
-        computed.frame.filter((pl.col("date") == day) & ~pl.col("ticker").is_in(list(absent)))
+        computed.frame.filter(
+            (pl.col("date") == day)
+            & pl.col("ticker").is_in(list(tickers))
+            & ~pl.col("ticker").is_in(list(absent))
+        )
         .join(closes, on="ticker", how="left")
         .sort("ticker")
     )
@@ -247,6 +249,31 @@ def _check_series(context: Context, sessions: pl.Series) -> None:
             )
 
 
+def _bars_of_universe(
+    bars: pl.DataFrame, card: ModelCard, universe: Universe | None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Keep what the market and the ranks are made of, and name whom the last date may rank."""
+    if universe is None:
+        if card.data.get("universe") is not None:
+            raise ModelError(
+                "The model was trained on a point-in-time universe; give its file as universe."
+            )
+        tickers, known = card.tickers, card.tickers
+    else:
+        last = bars["date"].max()
+        assert isinstance(last, dt.date)
+        tickers, known = universe.members_on(last), universe.tickers
+    bars = bars.filter(pl.col("ticker").is_in(list(known)))
+    there = len(set(bars["ticker"].unique()) & set(tickers))
+    if not tickers or there < LEAST_UNIVERSE * len(tickers):
+        whose = "the model's" if universe is None else "the universe's"
+        raise ModelError(
+            f"The bars hold {there} of {whose} {len(tickers)} tickers; ranks and the market need "
+            "at least half. Give the bars of its universe, or train again."
+        )
+    return bars if universe is None else mark_members(bars, universe), tickers
+
+
 def _check_modules(features: FeaturesConfig, card: ModelCard) -> None:
     """Refuse own features that are not those that the model was trained with."""
     found = file_hashes(features.modules)
@@ -273,15 +300,18 @@ def _check_columns(computed: FeatureTable, card: ModelCard) -> None:
         )
 
 
-def _absent_tickers(bars: pl.DataFrame, day: dt.date, card: ModelCard) -> dict[str, str]:
+def _absent_tickers(
+    bars: pl.DataFrame, day: dt.date, tickers: tuple[str, ...], min_history: int
+) -> dict[str, str]:
     """Say why tickers of the universe cannot be forecast on a day."""
+    bars = bars.filter(pl.col("ticker").is_in(list(tickers)))
     history = bars.group_by("ticker").agg(
         pl.len().alias("bars"), pl.col("date").max().alias("last")
     )
-    absent = {ticker: "no bars" for ticker in sorted(set(card.tickers) - set(history["ticker"]))}
+    absent = {ticker: "no bars" for ticker in sorted(set(tickers) - set(history["ticker"]))}
     for ticker, count, last in history.sort("ticker").iter_rows():
         if last != day:
             absent[ticker] = f"last bar on {last}"
-        elif count <= card.min_history:
-            absent[ticker] = f"{count} bars, {card.min_history + 1} needed"
+        elif count <= min_history:
+            absent[ticker] = f"{count} bars, {min_history + 1} needed"
     return absent

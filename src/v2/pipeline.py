@@ -6,6 +6,7 @@ No file is read or written here; the commands and `src.v2.api` do that.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import polars as pl
 from src.v2.config import Config
 from src.v2.console import Stages, Track
 from src.v2.data.context import Context
+from src.v2.data.universe import MEMBER, decision_sessions, member_rows
 from src.v2.errors import ConfigError
 from src.v2.evaluation.folds import mean_curve, mean_importance
 from src.v2.evaluation.metric_keys import evaluation_metrics
@@ -68,7 +70,7 @@ class Prepared:
     universe: tuple[str, ...]
     """Every ticker of the bars: those without a row still make the market's mean and ranks."""
     closes: pl.DataFrame
-    """| date | ticker | close | of the universe."""
+    """| date | ticker | close | of the universe, and | is a member | where that is marked."""
     context: Context
     """What was known beside the bars; its sectors serve the evaluation too."""
     needed: frozenset[str]
@@ -97,7 +99,8 @@ def prepare_panel(
     Parameters
     ----------
     bars
-        Checked bars of the universe: | date | ticker | close | and, where known, more |.
+        Checked bars of the universe: | date | ticker | close | and, where known, more |. With
+        | is a member | the rows of members alone are fitted, scored and compared.
     market
         | date | close | of the market, or None.
     coverage
@@ -112,12 +115,11 @@ def prepare_panel(
     NotEnoughData
         When the bars are too few for the folds.
     """
-    sessions = bars["date"].unique().sort().to_list()
+    sessions = decision_sessions(bars).to_list()
     schedule = schedule_folds(sessions, config.validation, config.label.span)
     # What is listed later may not decide how earlier rows are labelled.
     start = sessions[schedule.folds[0].test_start]
-    listed = bars.filter(pl.col("date") < start)["ticker"].n_unique()
-    plan = plan_label(config.label, listed)
+    plan = plan_label(config.label, _listed(bars, start))
     context = context or Context()
     features = active_features(config.features, context.series)
     own = {feature.name for feature in load_own_features(config.features.modules)}
@@ -139,10 +141,19 @@ def prepare_panel(
         coverage,
         market is not None,
         universe,
-        bars.select("date", "ticker", "close"),
+        bars.select("date", "ticker", "close", *({MEMBER} & set(bars.columns))),
         context,
         needed_context(features, table.frame.columns),
     )
+
+
+def _listed(bars: pl.DataFrame, start: dt.date) -> int:
+    """Count the tickers before a date; of a universe that changes, those of a usual date."""
+    early = bars.filter(pl.col("date") < start)
+    if MEMBER not in bars.columns:
+        return early["ticker"].n_unique()
+    counts = member_rows(early).group_by("date").len()["len"]
+    return int(np.median(counts.to_numpy())) if len(counts) else 0
 
 
 def train_model(
@@ -277,7 +288,11 @@ def _without_rows(
     """
     there = set(panel.keys["ticker"].unique())
     counts = bars.group_by("ticker").len().sort("ticker")
-    reason = f"too little history: rows start after {min_history} bars (features.min_history)"
+    while_member = " while a member" if MEMBER in bars.columns else ""
+    reason = (
+        f"too little history{while_member}: rows start after {min_history} bars "
+        "(features.min_history)"
+    )
     short = [
         Drop(ticker, reason, rows, whole_ticker=True)
         for ticker, rows in counts.iter_rows()

@@ -82,8 +82,13 @@ def _command(argv: Sequence[str]) -> int:
 
 
 def _from_card(card: ModelCard) -> Mapping[str, Any]:
-    """Give the settings of the model's own bars and features; the last date is left open."""
-    data = dict(card.data) | {"tickers": list(card.tickers), "end": None, "max_dropped_share": 1.0}
+    """Give the settings of the model's own bars and features; the last date is left open.
+
+    A point-in-time universe names its own tickers, also those that joined after the training.
+    """
+    data = dict(card.data) | {"end": None, "max_dropped_share": 1.0}
+    if data.get("universe") is None:
+        data["tickers"] = list(card.tickers)
     features = dict(card.feature_settings) | {"modules": list(card.module_hashes)}
     return {"data": data, "features": features}
 
@@ -104,7 +109,7 @@ def _forecast(config: Config, model: Any, card: ModelCard) -> Forecast:
 
     from src.v2.api import predict
     from src.v2.data.context import load_context
-    from src.v2.data.sources import load_bars
+    from src.v2.data.sources import load_bars, source_universe
 
     context = load_context(config.data.model_copy(update={"sectors": None}), card.series)
     for note in context.notes:
@@ -122,14 +127,16 @@ def _forecast(config: Config, model: Any, card: ModelCard) -> Forecast:
     day = bars["date"].max()
     assert isinstance(day, dt.date)
     _check_age(day, as_of or dt.date.today(), config.predict.max_age)
-    unknown = sorted(set(config.predict.tickers) - set(card.tickers))
+    universe = source_universe(config.data)
+    known = card.tickers if universe is None else universe.members_on(day)
+    unknown = sorted(set(config.predict.tickers) - set(known))
     if unknown:
         raise DataError(
             f"The model does not know {', '.join(unknown)}: its universe is "
-            f"{', '.join(card.tickers[:10])}{', …' if len(card.tickers) > 10 else ''} "
-            f"({len(card.tickers)} tickers). Train with them, or leave them out."
+            f"{', '.join(known[:10])}{', …' if len(known) > 10 else ''} "
+            f"({len(known)} tickers). Train with them, or leave them out."
         )
-    return predict(bars, model, card, market, context)
+    return predict(bars, model, card, market, context, universe)
 
 
 def _check_age(day: dt.date, today: dt.date, limit: int | None) -> None:

@@ -48,6 +48,37 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class UniverseCoverage:
+    """What a point-in-time universe left out, and what is unknown of its members.
+
+    Parameters
+    ----------
+    members
+        Tickers that are ever members between the first and the last bar.
+    without_bars
+        Those of them without a single bar.
+    member_days
+        Sessions times members: each session inside a span counts once.
+    missing_days
+        Those of them without a bar.
+    history_rows
+        Bars of members outside their spans: look-backs and forward returns alone read them.
+    outside_tickers
+        Tickers of the source that are never members.
+    merged_spans
+        Spans that overlapped another one of their ticker.
+    """
+
+    members: int
+    without_bars: tuple[str, ...]
+    member_days: int
+    missing_days: int
+    history_rows: int
+    outside_tickers: int
+    merged_spans: int
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """What the run was trained on, and what was left out and why."""
 
@@ -62,6 +93,8 @@ class Coverage:
     fingerprint: str
     """32 hex digits of the bars' content."""
     notes: tuple[str, ...] = ()
+    universe: UniverseCoverage | None = None
+    """None where no universe file was given."""
 
     @property
     def skipped(self) -> tuple[Drop, ...]:

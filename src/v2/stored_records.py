@@ -117,6 +117,8 @@ def _decode_record(kind: Any, value: Any, parts: Parts, path: str) -> Any:
     fields = {}
     for field in dataclasses.fields(kind):
         here = _below(path, field.name)
+        if field.name not in held and field.default is not dataclasses.MISSING:
+            continue
         _expect(held, field.name in held, here)
         fields[field.name] = _decode(hints[field.name], held[field.name], parts, here)
     return kind(**fields)

@@ -157,6 +157,7 @@ def _coverage_record(coverage: Coverage) -> dict[str, Any]:
         "last": coverage.last.isoformat(),
         "fingerprint": coverage.fingerprint,
         "notes": list(coverage.notes),
+        "universe": None if coverage.universe is None else dataclasses.asdict(coverage.universe),
     }
 
 

@@ -167,7 +167,7 @@ def bars_fingerprint(bars: pl.DataFrame) -> str:
     digest.update(repr(runs.rows()).encode())
     digest.update(bars.get_column("date").to_physical().to_numpy().astype("<i4").tobytes())
     for name in sorted(set(bars.columns) - {"date", "ticker"}):
-        column = bars.get_column(name)
+        column = bars.get_column(name).cast(pl.Float64)
         digest.update(f"\n{name} {column.null_count()}\n".encode())
         if column.null_count():
             digest.update(column.is_null().to_numpy().tobytes())

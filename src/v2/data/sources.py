@@ -6,6 +6,7 @@ all. Only Yahoo knows ``data.period``; ``data.start`` and ``data.end`` hold for 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ from src.v2.data.bars import bars_fingerprint, clean_rows, find_equal_closes
 from src.v2.data.files import read_file, read_files
 from src.v2.data.losses import Cleaned, check_losses, list_reasons
 from src.v2.data.store_bars import stored_bars
+from src.v2.data.universe import (
+    Universe,
+    load_universe,
+    mark_members,
+    universe_coverage,
+    universe_lines,
+)
+from src.v2.data.windows import last_final_date, window_of
 from src.v2.errors import DataError
 from src.v2.records import Coverage, Drop
 
@@ -61,8 +70,9 @@ def load_bars(
     -------
     tuple
         | date | ticker | open | high | low | close | volume | own columns | of the
-        universe, as far as there; | date | close | of the market ticker, or None; and
-        the coverage, whose fingerprint is that of both.
+        universe, as far as there, and | is a member | where `data.universe` says who was one;
+        | date | close | of the market ticker, or None; and the coverage, whose fingerprint is
+        that of both.
 
     Raises
     ------
@@ -74,20 +84,52 @@ def load_bars(
     fetched = _fetch(config, own_columns, bars_dir, track)
     inside = _within(fetched.bars, config.start, config.end)
     market, remarks = _market_bars(inside, config)
-    asked = _asked(config)
-    universe = inside
-    if config.market_ticker is not None:
-        asked = tuple(name for name in asked if name != _named(config, config.market_ticker))
-        universe = universe.filter(
-            pl.col("ticker").ne_missing(_named(config, config.market_ticker))
-        )
+    members = _members(config, inside)
+    hidden = _market_names(config)
+    asked = tuple(name for name in _asked(config, members) if name not in hidden)
+    universe = inside.filter(~pl.col("ticker").is_in(hidden).fill_null(False))
     if asked:
         universe = universe.filter(pl.col("ticker").is_in(asked))
     failed = _not_given(asked, universe, fetched, config)
     cleaned = clean_rows(universe, config.min_history, config.calendar)
     check_losses(cleaned, config.max_dropped_share, failed)
     notes = (*fetched.notes, *remarks, *_remarks(cleaned))
-    return cleaned.bars, market, _coverage(config, fetched, cleaned, failed, notes, market)
+    bars, known = cleaned.bars, None
+    if members is not None:
+        bars = mark_members(bars, members)
+        others = set(inside["ticker"].unique()) - {*members.tickers, *hidden}
+        known = universe_coverage(bars, members, others)
+        notes = (*notes, *universe_lines(known))
+    cleaned = dataclasses.replace(cleaned, bars=bars)
+    coverage = _coverage(config, fetched, cleaned, failed, notes, market)
+    return bars, market, dataclasses.replace(coverage, universe=known)
+
+
+def source_universe(config: DataConfig) -> Universe | None:
+    """Read the universe file, its tickers written as the source does; None without one."""
+    if config.universe is None:
+        return None
+    universe = load_universe(config.universe)
+    return universe.upper() if config.source == "yahoo" else universe
+
+
+def _members(config: DataConfig, bars: pl.DataFrame) -> Universe | None:
+    """Read the spans that touch the dates of the bars, of the tickers asked for."""
+    universe = source_universe(config)
+    if universe is None:
+        return None
+    first, last = (cast(dt.date | None, edge) for edge in (bars["date"].min(), bars["date"].max()))
+    universe = universe.between(first, last)
+    if not config.tickers:
+        return universe
+    asked = [_named(config, name) for name in config.tickers]
+    strange = sorted(set(asked) - {*universe.tickers, *_market_names(config)})
+    if strange:
+        raise DataError(
+            f"data.tickers must be members of data.universe between {first} and {last}; "
+            f"{', '.join(strange[:_NAMES_SHOWN])} never is. Leave it out, or complete the file."
+        )
+    return universe.only(asked)
 
 
 def _fetch(
@@ -118,14 +160,26 @@ def _fetch(
 
 
 def yahoo_tickers(config: DataConfig) -> tuple[str, ...]:
-    """List the symbols that Yahoo is asked for: those of the universe and of the market."""
-    names = config.tickers or config.default_tickers
+    """List the symbols that Yahoo is asked for: those of the universe and of the market.
+
+    Without ``data.tickers`` they are those of the universe file on the dates asked for, and
+    without that file ``data.default_tickers``.
+    """
+    names = config.tickers
+    universe = None if names else source_universe(config)
+    if universe is not None:
+        newest = last_final_date(dt.datetime.now(dt.UTC))
+        window = window_of(config.period, config.start, config.end, newest)
+        names = universe.between(window.start, window.end or newest).tickers
+    names = names or config.default_tickers
     market = () if config.market_ticker is None else (config.market_ticker,)
     return tuple(dict.fromkeys(name.upper() for name in (*names, *market)))
 
 
-def _asked(config: DataConfig) -> tuple[str, ...]:
+def _asked(config: DataConfig, members: Universe | None) -> tuple[str, ...]:
     """List the tickers to use; none means all that the source has."""
+    if members is not None:
+        return members.tickers
     names = config.tickers
     if config.source == "yahoo":
         names = names or config.default_tickers
@@ -135,6 +189,11 @@ def _asked(config: DataConfig) -> tuple[str, ...]:
 def _named(config: DataConfig, ticker: str) -> str:
     """Write a ticker as the source does; Yahoo's are in upper case."""
     return ticker.upper() if config.source == "yahoo" else ticker
+
+
+def _market_names(config: DataConfig) -> tuple[str, ...]:
+    """Give the market's ticker as the source writes it; none without one."""
+    return () if config.market_ticker is None else (_named(config, config.market_ticker),)
 
 
 def _within(bars: pl.DataFrame, start: dt.date | None, end: dt.date | None) -> pl.DataFrame:

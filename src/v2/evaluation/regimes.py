@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from src.v2.data.universe import MEMBER
 from src.v2.evaluation.portfolio import SESSIONS_A_YEAR
 
 REGIMES = ("calm", "middle", "stormy")
@@ -22,7 +23,8 @@ def market_regimes(closes: pl.DataFrame, dates: pl.Series) -> pl.DataFrame:
     Parameters
     ----------
     closes
-        | date | ticker | close |, any order, one row a date and ticker.
+        | date | ticker | close |, any order, one row a date and ticker. With | is a member |
+        a date's mean is that of its members.
     dates
         Dates to describe, any order, repeats allowed.
 
@@ -49,6 +51,8 @@ def market_regimes(closes: pl.DataFrame, dates: pl.Series) -> pl.DataFrame:
 def _market_volatility(closes: pl.DataFrame) -> pl.DataFrame:
     """Give | date | volatility | of the sessions with at least one return, sorted."""
     own = pl.col("ticker") == pl.col("ticker").shift()
+    if MEMBER in closes.columns:
+        own = own & pl.col(MEMBER)
     change = pl.col("close").cast(pl.Float64) / pl.col("close").cast(pl.Float64).shift() - 1
     return (
         closes.sort("ticker", "date")

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.v2.data.context import Context
+from src.v2.data.universe import MEMBER
 from src.v2.features.as_of import add_series, known_context
 from src.v2.features.date_pass import add_date_features
 from src.v2.features.feature_columns import FeatureColumns
@@ -24,7 +25,7 @@ SHARES = 8
 
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
-    """The features of every row of the bars.
+    """The features of every row of the bars, or of those of members where they are marked.
 
     Parameters
     ----------
@@ -48,7 +49,10 @@ def compute_features(
     market: pl.DataFrame | None = None,
     context: Context | None = None,
 ) -> FeatureTable:
-    """Compute features for every row of the bars.
+    """Compute features for every row of the bars, or for those of members.
+
+    Every bar is history that look-backs read. Where `src.v2.data.universe` marked the members,
+    they alone have rows, and what the tickers of a date share is made of them.
 
     Parameters
     ----------
@@ -65,7 +69,8 @@ def compute_features(
     Returns
     -------
     FeatureTable
-        With a row for each bar. A value before the look-back, or infinite, is null.
+        With a row for each bar, or for each one of a member. A value before the look-back, or
+        infinite, is null.
 
     Raises
     ------
@@ -85,6 +90,10 @@ def compute_features(
     columns = FeatureColumns(names, len(bars))
     add_ticker_features(columns, kept, bars, sessions, places)
     keys = bars.select("date", "ticker")[order]
+    if MEMBER in bars.columns:
+        inside = bars[MEMBER].to_numpy()[order]
+        columns.keep(inside)
+        keys = keys.filter(inside)
     sectors = context.sectors if context is not None else None
     add_date_features(columns, kept, sessions, keys["date"], keys["ticker"], sectors)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from src.v2.features.nulls import finite_values, to_series
 
@@ -37,6 +38,13 @@ class FeatureColumns:
         """Add to the values that came out infinite or undefined."""
         if wrong:
             self.infinite[name] = self.infinite.get(name, 0) + wrong
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Keep some rows only, inside the same memory."""
+        count = int(rows.sum())
+        for name, values in self.values.items():
+            values[:count] = values[rows]
+            self.values[name] = values[:count]
 
     def series(self, name: str) -> pl.Series:
         """Wrap a column without copying it, NaN as null."""

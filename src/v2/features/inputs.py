@@ -25,6 +25,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from src.v2.data.universe import MEMBER, decision_sessions
+
 PRICES = ("open", "high", "low", "close")
 MARKET_COLUMNS = ("market_return", "market_level", "market_up")
 
@@ -97,13 +99,14 @@ def market_sessions(bars: pl.DataFrame, market: pl.DataFrame | None = None) -> p
     bars
         | date | ticker | close |, sorted by ticker and date.
     market
-        | date | close | of the market; absent: the equal-weight mean return of the universe.
+        | date | close | of the market; absent: the equal-weight mean return of the universe,
+        of each date's members where they are marked.
 
     Returns
     -------
     pl.DataFrame
         Sorted by date, with every date of the bars. A session without a market return has
-        the level of the session before.
+        the level of the session before, and one before the first member has none.
     """
     if market is None:
         sessions = _mean_returns(bars)
@@ -115,6 +118,9 @@ def market_sessions(bars: pl.DataFrame, market: pl.DataFrame | None = None) -> p
         dates = bars.select(pl.col("date").unique())
         sessions = daily.join(dates, on="date", how="full", coalesce=True).sort("date")
     grown = pl.col("market_return").fill_null(0.0).log1p().cum_sum().exp()
+    if market is None and MEMBER in bars.columns:
+        first = decision_sessions(bars).first()
+        grown = pl.when(pl.col("date") >= first).then(grown)
     sessions = sessions.with_columns(grown.alias("market_level"))
     level = pl.col("market_level")
     above = (level > level.rolling_mean(200)).shift(1)
@@ -129,11 +135,11 @@ def _mean_returns(bars: pl.DataFrame) -> pl.DataFrame:
     """
     close = _valid_price("close")
     dates = bars.select(pl.col("date").unique().sort())
-    returns = (
-        bars.select("date", "ticker", close)
-        .select(pl.col("date"), (pl.col("close") / pl.col("close").shift(1).over("ticker") - 1))
-        .drop_nulls()
-    )
+    daily = pl.col("close") / pl.col("close").shift(1).over("ticker") - 1
+    if MEMBER in bars.columns:
+        daily = pl.when(MEMBER).then(daily).alias("close")
+    marks = [MEMBER] if MEMBER in bars.columns else []
+    returns = bars.select("date", "ticker", close, *marks).select("date", daily).drop_nulls()
     position = dates["date"].search_sorted(returns["date"]).to_numpy()
     total = np.bincount(position, weights=returns["close"].to_numpy(), minlength=len(dates))
     count = np.bincount(position, minlength=len(dates))

@@ -15,6 +15,7 @@ from typing import Literal
 import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE, LabelConfig
+from src.v2.data.universe import MEMBER, member_rows
 from src.v2.errors import ConfigError
 
 Target = Literal["return", "excess", "rank"]
@@ -96,7 +97,8 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
     Parameters
     ----------
     bars
-        | date | ticker | close |, any order, one row a date and ticker.
+        | date | ticker | close |, any order, one row a date and ticker, and | is a member |
+        where a universe says who was one.
     plan
         The label in force.
 
@@ -104,11 +106,12 @@ def add_labels(bars: pl.DataFrame, plan: LabelPlan) -> pl.DataFrame:
     -------
     pl.DataFrame
         | date | ticker | forward_return (fraction) | label | label_end | stretched |, one row
-        a bar, sorted by date and ticker. Without a future, or on a date with too few labels
-        to compare, `label` and `label_end` are null. `stretched` marks rows whose label a
-        halt stretched too far. A label that compares tickers is known when the last label of
-        its date is, or when it is sure that a missing one will not come: twice the span later.
-        Whether a halted ticker comes back thus changes no earlier date.
+        a bar, or a bar of a member, whose future reads all bars of its ticker; sorted by date
+        and ticker. Without a future, or on a date with too few labels to compare, `label` and
+        `label_end` are null. `stretched` marks rows whose label a halt stretched too far. A label
+        that compares tickers is known when the last label of its date is, or when it is sure
+        that a missing one will not come: twice the span later. Whether a halted ticker comes
+        back thus changes no earlier date.
     """
     sessions = bars["date"].unique().sort()
     table = future_returns(bars.sort("ticker", "date"), sessions, plan)
@@ -134,8 +137,9 @@ def future_returns(bars: pl.DataFrame, sessions: pl.Series, plan: LabelPlan) -> 
         row; `session` is the date's position. A stretched row has no future.
     """
     lag, span = plan.config.entry_lag, plan.config.span
+    marks = [MEMBER] if MEMBER in bars.columns else []
     table = (
-        bars.select("date", "ticker", pl.col("close").cast(pl.Float64))
+        bars.select("date", "ticker", pl.col("close").cast(pl.Float64), *marks)
         .join(_numbered(sessions), on="date", how="left", maintain_order="left")
         .with_columns(
             (pl.col("close").shift(-span) / pl.col("close").shift(-lag) - 1)
@@ -149,7 +153,7 @@ def future_returns(bars: pl.DataFrame, sessions: pl.Series, plan: LabelPlan) -> 
     )
     stretched = (pl.col("stretch") > MAX_STRETCH * span).fill_null(False)
     return table.with_columns(stretched.alias("stretched")).select(
-        *("date", "ticker", "close", "session"),
+        *("date", "ticker", "close", "session", *marks),
         *(
             pl.when(~pl.col("stretched")).then(pl.col(name)).alias(name)
             for name in ("forward_return", "label_end")
@@ -175,7 +179,8 @@ def label_dates(table: pl.DataFrame, sessions: pl.Series, plan: LabelPlan) -> pl
     pl.DataFrame
         As `add_labels` gives it.
     """
-    table = table.with_columns(_label(plan).cast(pl.Float32).alias("label"))
+    # From here on tickers are compared: a date is that of its members alone.
+    table = member_rows(table).with_columns(_label(plan).cast(pl.Float32).alias("label"))
     if plan.cross_sectional:
         table = _known_with_the_last(table, _numbered(sessions), MAX_STRETCH * plan.config.span)
     known = pl.col("label").is_not_null() & pl.col("label_end").is_not_null()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from src.v2.data.universe import MEMBER, decision_sessions, member_rows
 from src.v2.errors import NotEnoughData
 from src.v2.modeling.feature_rows import Matrix, Rows
 from src.v2.modeling.folds import Mask, Sessions
@@ -31,7 +32,7 @@ class Panel:
     names
         Names of the features, in the order of the array's columns.
     sessions
-        Sorted distinct dates of the bars.
+        Sorted distinct dates of the bars, from the first one with a member on.
     session, label_end
         Each row's date, and the date its label is known, as positions in `sessions`;
         -1 for a label not known.
@@ -96,7 +97,8 @@ def build_panel(
     Parameters
     ----------
     bars
-        | date | ticker | close |, one row a date and ticker.
+        | date | ticker | close |, one row a date and ticker, and | is a member | where a
+        universe says who was one: only their rows enter.
     features
         | date | ticker | one Float32 column a feature |, the same rows, sorted by date and
         ticker.
@@ -120,9 +122,9 @@ def build_panel(
         raise ValueError("features must hold one row for each bar, sorted by date and ticker")
     stretched = int(labels["stretched"].sum())
     keys = add_expanding_mean(labels.drop("stretched"))
-    sessions = keys["date"].unique().sort()
+    sessions = decision_sessions(bars)
     ticker = keys["ticker"].cast(pl.Categorical).to_physical().to_numpy().astype(np.int32)
-    bar = keys.select(pl.int_range(pl.len(), dtype=pl.Int32).over("ticker")).to_series().to_numpy()
+    bar = _earlier_bars(bars, keys)
     kept = bar >= min_history
     table = features.drop("date", "ticker")
     panel = Panel(
@@ -142,6 +144,16 @@ def build_panel(
             "--forward-days."
         )
     return panel, stretched
+
+
+def _earlier_bars(bars: pl.DataFrame, keys: pl.DataFrame) -> npt.NDArray[np.int32]:
+    """Count each row's earlier bars of its ticker, those outside the universe too."""
+    place = pl.int_range(pl.len(), dtype=pl.Int32).over("ticker").alias("bar")
+    if MEMBER in bars.columns:
+        keys = member_rows(bars.sort("date", "ticker").with_columns(place))
+    else:
+        keys = keys.with_columns(place)
+    return keys["bar"].to_numpy()
 
 
 def _matrix(table: pl.DataFrame, kept: Mask) -> Matrix:

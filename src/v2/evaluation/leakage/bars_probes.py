@@ -14,6 +14,7 @@ import polars as pl
 
 from src.v2.evaluation.leakage.finding import Finding, skipped, some_names
 from src.v2.evaluation.portfolio import SESSIONS_A_YEAR
+from src.v2.records import UniverseCoverage
 
 Returns = npt.NDArray[np.float64]
 
@@ -23,6 +24,9 @@ TWINS = 0.98
 COMMON_DAYS = 250
 ENDED_SESSIONS = 10
 """A last bar this many sessions before the end is an end."""
+
+MISSING_DAYS = 0.01
+"""Largest share of member-days without a bar that says little about who failed."""
 
 STRANGE_DATES = 0.8
 """Share of a ticker's dates that at least half of the others should have too."""
@@ -132,8 +136,26 @@ def _clusters(count: int, pairs: Sequence[tuple[int, int]]) -> int:
     return len({find(item) for item in range(count)})
 
 
-def probe_survivorship(bars: pl.DataFrame) -> Finding:
-    """Look for the mark of today's survivors: nobody ever leaves."""
+def probe_survivorship(bars: pl.DataFrame, universe: UniverseCoverage | None = None) -> Finding:
+    """Look for the mark of today's survivors: nobody ever leaves, or who left has no bars.
+
+    Parameters
+    ----------
+    bars
+        | date | ticker | of the universe; of its members where a file names them.
+    universe
+        What is unknown of those members.
+    """
+    if universe is not None and universe.missing_days > MISSING_DAYS * universe.member_days:
+        share = universe.missing_days / universe.member_days
+        text = (
+            f"the universe names {universe.members} members, of which "
+            f"{len(universe.without_bars)} have no bars at all, and bars lack on {share:.1%} of "
+            "the member-days: whoever failed is likely to be among them, which raises every "
+            "return."
+        )
+        missing = {"members": universe.members, "without_bars": len(universe.without_bars)}
+        return Finding("warn", text, {**missing, "missing_share": share})
     tickers = bars["ticker"].n_unique()
     sessions = bars["date"].unique().sort()
     if len(sessions) <= 252 + ENDED_SESSIONS or tickers < 2:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from src.v2.data.universe import member_rows
 from src.v2.evaluation.leakage.feature_probes import perturb
 from src.v2.evaluation.leakage.finding import Finding
 from src.v2.modeling.labels import MAX_STRETCH, LabelPlan, add_labels
@@ -27,7 +28,8 @@ def probe_labels(bars: pl.DataFrame, panel: Panel, plan: LabelPlan, seed: int) -
     Parameters
     ----------
     bars
-        | date | ticker | close | that the panel was made of.
+        The bars that the panel was made of: | date | ticker | close | and, where a universe is
+        given, | is a member |.
     """
     wrong = [
         *_labels_without_future(bars, panel, plan),
@@ -129,10 +131,13 @@ def _labels_unlike_the_reference(
         str(name[0]): (part["date"], part["close"])
         for name, part in bars.sort("date").group_by("ticker")
     }
+    listed = member_rows(bars).filter(pl.col("date").is_in(chosen)).group_by("date")
+    members = {str(day[0]): set(part["ticker"]) for day, part in listed}
     wrong: list[str] = []
     for day in chosen:
         futures = {}
-        for name, (days, closes) in by_ticker.items():
+        for name in sorted(members[str(day)]):
+            days, closes = by_ticker[name]
             future = _future(days, closes, day, plan)
             # A label that a halt stretched too far is none.
             if future and sessions[future[1]] - sessions[day] <= MAX_STRETCH * plan.config.span:

@@ -7,6 +7,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import polars as pl
+import pytest
 
 from src.v2.evaluation.leakage.bars_probes import (
     pairwise_correlation,
@@ -16,6 +17,7 @@ from src.v2.evaluation.leakage.bars_probes import (
     probe_survivorship,
     return_grid,
 )
+from src.v2.records import UniverseCoverage
 from src.v2.tests.synthetic import ragged, random_walk_bars
 
 BARS = random_walk_bars(12, 620, 1)
@@ -61,6 +63,16 @@ def test_survivors_alone_are_a_warning() -> None:
     assert finding.outcome == "pass" and finding.numbers["ended"] == 2
     early = BARS.filter(pl.col("date") < dt.date(2010, 6, 1))
     assert probe_survivorship(early).outcome == "skipped"
+
+
+@pytest.mark.parametrize(("missing", "outcome"), [(30, "pass"), (31, "warn")])
+def test_members_without_bars_are_a_warning(missing: int, outcome: str) -> None:
+    known = UniverseCoverage(13, ("LOST",), 3000, missing, 0, 0, 0)
+    finding = probe_survivorship(ragged(BARS, 1), known)
+    assert finding.outcome == outcome
+    if outcome == "warn":
+        assert "13 members, of which 1 have no bars" in finding.evidence
+        assert finding.numbers["missing_share"] == 31 / 3000
 
 
 def test_sound_calendars_pass_with_halts_and_late_listings() -> None:
