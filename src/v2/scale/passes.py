@@ -130,11 +130,11 @@ def date_pass(rows: pl.DataFrame, plan: PanelPlan) -> DateRows:
     plan
         As in the first pass.
     """
-    rows = rows.sort("date", "ticker")
+    order = rows.select(pl.arg_sort_by("date", "ticker")).to_series().to_numpy()
     columns = FeatureColumns(plan.names, rows.height)
     for name in plan.ticker_names:
-        columns.values[name][:] = rows[name].to_numpy()
-    rows = rows.select(KEYS)
+        np.take(rows[name].to_numpy(), order, out=columns.values[name])
+    rows = rows.select(KEYS)[order]
     add_date_features(columns, plan.features, plan.market, rows["date"])
     known = rows.with_columns(pl.col("session").cast(pl.UInt32))
     labels = label_dates(known, plan.sessions, plan.label)
