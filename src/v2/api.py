@@ -1,6 +1,6 @@
 """Training and forecasting for notebooks: data frames in, records out.
 
-Nothing is written to disk here, and the holdout's ledger is not touched: an opening made in a
+Nothing is left on disk here, and the holdout's ledger is not touched: an opening made in a
 notebook is the notebook's to count.
 """
 
@@ -25,6 +25,7 @@ from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.xgboost_trees import load_xgboost
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import MODEL_NAME, read_card
+from src.v2.panel_building import panel_folder
 from src.v2.pipeline import Trained, prepare_panel, train_model
 from src.v2.records import Coverage, Drop
 
@@ -83,8 +84,9 @@ def train(
     )
     stages = Stages()
     coverage = _frame_coverage(cleaned, drops, market)
-    prepared = prepare_panel(cleaned, market, coverage, config, stages)
-    return train_model(prepared, config, stages, uncounted(), no_progress)
+    with panel_folder(config) as scratch:
+        prepared = prepare_panel(cleaned, market, coverage, config, stages, scratch=scratch)
+        return train_model(prepared, config, stages, uncounted(), no_progress)
 
 
 def _frame_coverage(

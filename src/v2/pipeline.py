@@ -8,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from src.v2.config import Config
-from src.v2.console import Stages, Track
+from src.v2.console import Stages, Track, no_progress
 from src.v2.errors import ConfigError
 from src.v2.evaluation.folds import mean_curve, mean_importance
 from src.v2.evaluation.metric_keys import evaluation_metrics
@@ -22,7 +23,7 @@ from src.v2.evaluation_records import Evaluation
 from src.v2.explain.folds import explain_folds
 from src.v2.explanation import Explained, explain_model
 from src.v2.features.causality import features_that_look_ahead
-from src.v2.features.compute import compute_features, usable_features
+from src.v2.features.compute import usable_features
 from src.v2.features.families import active_features, load_own_features
 from src.v2.features.registry import Feature
 from src.v2.judgement import Forecasts, Market, judge_forecasts
@@ -31,7 +32,7 @@ from src.v2.modeling.folds import Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard, make_card
-from src.v2.modeling.panel import Panel, build_panel
+from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import FoldFit, make_trainer, train_stride, walk_forward
 from src.v2.out_of_sample import (
     Walked,
@@ -39,6 +40,7 @@ from src.v2.out_of_sample import (
     score_holdout_rows,
     show_walk_forward,
 )
+from src.v2.panel_building import OnDisk, make_panel
 from src.v2.records import (
     Coverage,
     Drop,
@@ -69,6 +71,8 @@ class Prepared:
     """| date | ticker | close | of the universe."""
     sectors: Mapping[str, str]
     """Sector by ticker, where known."""
+    on_disk: OnDisk | None = None
+    """Where the features lie; None for memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ def prepare_panel(
     config: Config,
     stages: Stages,
     sectors: Mapping[str, str] | None = None,
+    scratch: Path | None = None,
+    track: Track = no_progress,
 ) -> Prepared:
     """Compute features and labels, and lay the folds.
 
@@ -100,6 +106,11 @@ def prepare_panel(
         What the bars are.
     sectors
         Sector by ticker, where known.
+    scratch
+        Folder for a panel on disk, from `src.v2.panel_building.panel_folder`; it must outlive
+        what is prepared.
+    track
+        Shows progress over the passes of a panel on disk.
 
     Raises
     ------
@@ -117,11 +128,9 @@ def prepare_panel(
     features = active_features(config.features)
     own = {feature.name for feature in load_own_features(config.features.modules)}
     _refuse_look_ahead(bars, [feature for feature in features if feature.name in own], market)
-    with stages.stage("features"):
-        table = compute_features(bars, features, market)
-    report = describe_features(features, table.frame.columns, table.left_out, table.infinite)
-    with stages.stage("panel"):
-        panel, stretched = build_panel(bars, table.frame, plan, config.features.min_history)
+    built = make_panel(bars, market, features, plan, config, stages, scratch, track)
+    panel = built.panel
+    report = describe_features(features, panel.names, built.left_out, built.infinite)
     universe = tuple(bars["ticker"].unique().sort().to_list())
     coverage = _without_rows(coverage, panel, bars, config.features.min_history)
     return Prepared(
@@ -129,12 +138,13 @@ def prepare_panel(
         schedule,
         plan,
         report,
-        stretched,
+        built.stretched,
         coverage,
         market is not None,
         universe,
         bars.select("date", "ticker", "close"),
         sectors or {},
+        built.on_disk,
     )
 
 

@@ -19,7 +19,7 @@ from typing import cast
 import numpy as np
 import polars as pl
 
-from src.v2.console import Track, no_progress
+from src.v2.console import Stages, Track, no_progress
 from src.v2.errors import OmninmoError
 from src.v2.features.compute import usable_features
 from src.v2.features.inputs import MeanReturns, add_levels, own_returns
@@ -75,6 +75,7 @@ def build_external(
     min_history: int,
     folder: Path,
     rows_at_once: int,
+    stages: Stages,
     track: Track = no_progress,
 ) -> ExternalPanel:
     """Build a panel on disk.
@@ -97,6 +98,8 @@ def build_external(
     rows_at_once
         About how many rows a chunk of tickers and a block of dates has. A ticker, or a date, is
         never parted.
+    stages
+        Times the passes as "features" and "panel".
     track
         Shows progress over the chunks and over the blocks.
 
@@ -112,10 +115,10 @@ def build_external(
     NotEnoughData
         When no row has both features and a label.
     """
-    survey = survey_bars(bars, rows_at_once)
-    kept, left_out = usable_features(survey.known, features)
-    spans = _cut_dates(survey.dates, rows_at_once)
-    with _full_disk_told(folder):
+    with _full_disk_told(folder), stages.stage("features"):
+        survey = survey_bars(bars, rows_at_once)
+        kept, left_out = usable_features(survey.known, features)
+        spans = _cut_dates(survey.dates, rows_at_once)
         chunks = chunk_bars(bars, survey, folder / "bars")
         sessions = _market_sessions(chunks, survey, market)
         plan = PanelPlan(tuple(kept), sessions, survey.dates["date"], label, min_history)
@@ -123,9 +126,10 @@ def build_external(
         check_space(folder, bytes_needed(survey.dates, spans, plan), what)
         infinite = _first_pass(chunks, survey.chunks, plan, folder / "pieces", track)
         shutil.rmtree(folder / "bars", ignore_errors=True)
+    with _full_disk_told(folder), stages.stage("panel"):
         starts = _second_pass(spans, plan, folder, infinite, track)
-    store = DiskStore(folder / "blocks", starts, len(kept))
-    panel, stretched = collect_panel(read_keys(folder / "keys"), store, plan, survey.tickers)
+        store = DiskStore(folder / "blocks", starts, len(kept))
+        panel, stretched = collect_panel(read_keys(folder / "keys"), store, plan, survey.tickers)
     ordered = {name: infinite[name] for name in plan.names if name in infinite}
     return ExternalPanel(panel, left_out, ordered, stretched, folder_bytes(folder), len(spans))
 
