@@ -130,17 +130,18 @@ def date_pass(rows: pl.DataFrame, plan: PanelPlan) -> DateRows:
     plan
         As in the first pass.
     """
-    order = rows.select(pl.arg_sort_by("date", "ticker")).to_series().to_numpy()
+    # Sorted by the same call as in memory: Polars sums dates that it knows to be sorted otherwise.
+    keys = rows.select(KEYS).with_row_index("place").sort("date", "ticker")
+    order = keys["place"].to_numpy()
     columns = FeatureColumns(plan.names, rows.height)
     for name in plan.ticker_names:
         np.take(rows[name].to_numpy(), order, out=columns.values[name])
-    rows = rows.select(KEYS)[order]
-    add_date_features(columns, plan.features, plan.market, rows["date"])
-    known = rows.with_columns(pl.col("session").cast(pl.UInt32))
+    add_date_features(columns, plan.features, plan.market, keys["date"])
+    known = keys.with_columns(pl.col("session").cast(pl.UInt32))
     labels = label_dates(known, plan.sessions, plan.label)
-    keys = labels.with_columns(rows["bar"], rows["session"])
-    kept = np.flatnonzero(rows["bar"].to_numpy() >= plan.min_history)
-    return DateRows(keys, _in_rows(columns, plan.names, kept), _counted(columns.infinite))
+    kept = np.flatnonzero(keys["bar"].to_numpy() >= plan.min_history)
+    labels = labels.with_columns(keys["bar"], keys["session"])
+    return DateRows(labels, _in_rows(columns, plan.names, kept), _counted(columns.infinite))
 
 
 def add_counts(counts: dict[str, int], more: dict[str, int]) -> None:
