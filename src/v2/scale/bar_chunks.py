@@ -84,7 +84,7 @@ class BarChunks(Protocol):
         """Give bars of whole tickers, sorted by ticker and date."""
 
 
-def chunk_bars(bars: Bars, survey: Survey, folder: Path) -> BarChunks:
+def chunk_bars(bars: Bars, survey: Survey, folder: Path, rows_at_once: int) -> BarChunks:
     """Make the bars readable by chunks.
 
     Parameters
@@ -96,12 +96,14 @@ def chunk_bars(bars: Bars, survey: Survey, folder: Path) -> BarChunks:
     folder
         Where bars that lie in files are written once more, by chunks: in files of one day or
         one year each, every chunk would have to be looked for in all of them.
+    rows_at_once
+        Rows read at once for that.
     """
     if isinstance(bars, pl.DataFrame):
         bars = bars if bars["ticker"].is_sorted() else bars.sort("ticker", "date")
         sizes = survey.tickers.group_by("chunk", maintain_order=True).agg(pl.col("rows").sum())
         return _Slices(bars, sizes["rows"].to_list())
-    _write_chunks(bars, survey, folder)
+    _write_chunks(bars, survey, folder, rows_at_once)
     return _Files(folder, survey.chunks)
 
 
@@ -132,7 +134,7 @@ class _Files:
             yield pl.read_parquet(pieces, glob=False).sort("ticker", "date")
 
 
-def _write_chunks(bars: pl.LazyFrame, survey: Survey, folder: Path) -> None:
+def _write_chunks(bars: pl.LazyFrame, survey: Survey, folder: Path, rows_at_once: int) -> None:
     """Part the bars by chunk as they stream in."""
     width = 8 * len(bars.collect_schema())
     folder.mkdir(parents=True)
@@ -140,7 +142,9 @@ def _write_chunks(bars: pl.LazyFrame, survey: Survey, folder: Path) -> None:
     for number in range(survey.chunks):
         _chunk_folder(folder, number).mkdir()
     chunk_of = survey.tickers.select("ticker", "chunk")
-    for number, batch in enumerate(bars.collect_batches(engine="streaming")):
+    for number, batch in enumerate(
+        bars.collect_batches(chunk_size=rows_at_once, engine="streaming")
+    ):
         marked = batch.join(chunk_of, on="ticker", how="left", maintain_order="left")
         for (chunk,), part in marked.partition_by("chunk", as_dict=True).items():
             path = _chunk_folder(folder, int(chunk)) / f"{number:06d}.parquet"

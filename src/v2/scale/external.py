@@ -119,7 +119,7 @@ def build_external(
         survey = survey_bars(bars, rows_at_once)
         kept, left_out = usable_features(survey.known, features)
         spans = _cut_dates(survey.dates, rows_at_once)
-        chunks = chunk_bars(bars, survey, folder / "bars")
+        chunks = chunk_bars(bars, survey, folder / "bars", rows_at_once)
         sessions = _market_sessions(chunks, survey, market)
         plan = PanelPlan(tuple(kept), sessions, survey.dates["date"], label, min_history)
         what = f"The panel of {survey.rows:,} rows and {len(kept)} features"

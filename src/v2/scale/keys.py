@@ -12,6 +12,9 @@ from src.v2.modeling.labels import add_expanding_mean
 from src.v2.modeling.panel import Panel, refuse_unlabelled, session_positions
 from src.v2.scale.passes import PanelPlan
 
+COLUMNS = ("date", "ticker", "forward_return", "label", "label_end")
+"""Keys of a panel, but for the mean of all known returns."""
+
 KNOWN = ("date", "forward_return", "label_end")
 """Columns that the mean of all known returns is made of."""
 
@@ -53,25 +56,30 @@ def collect_panel(
         When no row has both features and a label.
     """
     enough = pl.col("bar") >= plan.min_history
-    kept = keys.select(enough).collect().to_series()
     stretched = int(keys.select(pl.col("stretched").sum()).collect().item())
     # Rows without enough history enter the mean of what is known, as they do in memory.
-    mean = add_expanding_mean(keys.select(KNOWN).collect().rechunk())["expanding_mean"]
-    rows = keys.filter(enough).drop("stretched").collect().rechunk()
-    mean = mean.filter(kept)
-    code = _codes(rows["ticker"], tickers)
+    mean = add_expanding_mean(keys.select(KNOWN).collect())["expanding_mean"]
+    mean = mean.filter(keys.select(enough).collect().to_series())
+    kept = keys.filter(enough)
+    # One column after the other, so that no second copy of all is held.
+    rows = pl.DataFrame([_column(kept, name) for name in COLUMNS]).with_columns(mean)
     panel = Panel(
-        rows.drop("bar", "session").with_columns(mean),
+        rows,
         all_rows(store),
         plan.names,
         tuple(plan.sessions.to_list()),
-        rows["session"].to_numpy(),
+        _column(kept, "session").to_numpy(),
         session_positions(rows["label_end"], plan.sessions),
-        code,
-        rows["bar"].to_numpy(),
+        _codes(rows["ticker"], tickers),
+        _column(kept, "bar").to_numpy(),
     )
     refuse_unlabelled(panel, plan.label, plan.min_history)
     return panel, stretched
+
+
+def _column(keys: pl.LazyFrame, name: str) -> pl.Series:
+    """Read one column into one piece of memory."""
+    return keys.select(name).collect().to_series().rechunk()
 
 
 def _codes(rows: pl.Series, tickers: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int32]]:

@@ -23,6 +23,9 @@ from src.v2.modeling.labels import LabelPlan, future_returns, label_dates
 ROWS_TURNED = 8_192
 """Rows turned from columns into rows at once: as much as a processor's cache holds."""
 
+FEATURE = "feature:"
+"""Stands before the name of a feature, so that none can be taken for a key."""
+
 KEYS = ("date", "ticker", "bar", "session", "forward_return", "label_end", "stretched")
 """Columns of the first pass beside the features."""
 
@@ -70,8 +73,9 @@ class TickerRows:
     ----------
     table
         | date | ticker | bar | session | forward_return | label_end | stretched | one Float32
-        column a ticker-wise feature, NaN where missing |, sorted by ticker and date. `bar` is
-        the row's position among its ticker's bars, `session` its date's among the sessions.
+        column a ticker-wise feature, its name after `FEATURE`, NaN where missing |, sorted by
+        ticker and date. `bar` is the row's position among its ticker's bars, `session` its
+        date's among the sessions.
     infinite
         Values that came out infinite or undefined, by feature; only features with any.
     """
@@ -116,7 +120,7 @@ def ticker_pass(bars: pl.DataFrame, plan: PanelPlan) -> TickerRows:
     future = future_returns(bars, plan.sessions, plan.label)
     bar = pl.int_range(pl.len(), dtype=pl.Int32).over("ticker").alias("bar")
     keys = future.with_columns(bar, pl.col("session").cast(pl.Int32)).select(KEYS)
-    found = [pl.Series(name, values) for name, values in columns.values.items()]
+    found = [pl.Series(FEATURE + name, values) for name, values in columns.values.items()]
     return TickerRows(keys.hstack(found), _counted(columns.infinite))
 
 
@@ -135,7 +139,7 @@ def date_pass(rows: pl.DataFrame, plan: PanelPlan) -> DateRows:
     order = keys["place"].to_numpy()
     columns = FeatureColumns(plan.names, rows.height)
     for name in plan.ticker_names:
-        np.take(rows[name].to_numpy(), order, out=columns.values[name])
+        np.take(rows[FEATURE + name].to_numpy(), order, out=columns.values[name])
     add_date_features(columns, plan.features, plan.market, keys["date"])
     known = keys.with_columns(pl.col("session").cast(pl.UInt32))
     labels = label_dates(known, plan.sessions, plan.label)

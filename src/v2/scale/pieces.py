@@ -44,7 +44,7 @@ def read_pieces(folder: Path, first: dt.date, last: dt.date) -> pl.DataFrame:
         for piece in sorted(_year_folder(folder, year).glob("*.parquet"))
     ]
     inside = pl.col("date").is_between(first, last)
-    return pl.scan_parquet(pieces, glob=False).filter(inside).collect()
+    return pl.scan_parquet(pieces, glob=False, hive_partitioning=False).filter(inside).collect()
 
 
 def drop_years(folder: Path, before: int) -> None:

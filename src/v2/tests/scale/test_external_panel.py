@@ -34,7 +34,8 @@ def _bars(seed: int = 0, sessions: int = 330) -> pl.DataFrame:
     return bars.with_columns(
         pl.when(odd).then(None).otherwise(pl.col("volume")).alias("volume"),
         pl.when(odd.shift(3)).then(pl.col("close")).otherwise(pl.col("high")).alias("high"),
-        pl.Series("mood", rng.normal(size=bars.height)).alias("mood"),
+        pl.Series("mood", rng.normal(size=bars.height)),
+        pl.Series("bar", rng.normal(size=bars.height)),
     )
 
 
@@ -92,7 +93,7 @@ def _assert_equal(found: ExternalPanel, wanted: tuple[Panel, int, FeatureTable])
 @pytest.fixture(scope="module")
 def everything() -> tuple[pl.DataFrame, Config, tuple[Panel, int, FeatureTable]]:
     bars = _bars()
-    config = _config(features={"columns": {"mood": 3}})
+    config = _config(features={"columns": {"mood": 3, "bar": 0}})
     return bars, config, _in_memory(bars, config)
 
 
@@ -104,7 +105,7 @@ def test_every_feature_and_label_equals_that_in_memory(
 ) -> None:
     bars, config, wanted = everything
     found = _on_disk(bars, config, tmp_path, rows_at_once)
-    assert "mood" in found.panel.names
+    assert {"mood", "bar"} < set(found.panel.names)
     assert len(found.panel.names) > 190
     assert (found.blocks == 1) == (rows_at_once > bars.height)
     _assert_equal(found, wanted)
