@@ -81,7 +81,7 @@ def measure(tickers: int, years: int, rows_at_once: int, parent: Path | None) ->
     from src.v2.scale.scratch import folder_bytes
 
     config = load_config((), environ={}, overlay=SETTINGS, files=False)
-    stages, memory = Stages(), Memory()
+    stages = Stages()
     with tempfile.TemporaryDirectory(dir=parent, prefix="external-memory-") as place:
         folder = Path(place)
         sessions = years * SESSIONS_A_YEAR
@@ -89,8 +89,7 @@ def measure(tickers: int, years: int, rows_at_once: int, parent: Path | None) ->
             simulate(folder / "bars", tickers, sessions)
         bars_bytes = folder_bytes(folder / "bars")
         cpu, start = time.process_time(), time.perf_counter()
-        with memory.watched():
-            found = _build_and_fit(folder, config, tickers, rows_at_once, stages)
+        found = _build_and_fit(folder, config, tickers, rows_at_once, stages)
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     return {
         "tickers": tickers,
@@ -101,7 +100,8 @@ def measure(tickers: int, years: int, rows_at_once: int, parent: Path | None) ->
         "cpu_seconds": round(cpu, 1),
         "stages": {name: round(spent, 1) for name, spent in stages.seconds.items()},
         "bars_gb": round(bars_bytes / 1e9, 3),
-        **memory.peaks(),
+        "peak_gib": round(_status("VmHWM") / 2**20, 3),
+        "anonymous_gib": max(found["build_anonymous_gib"], found["fold_anonymous_gib"]),
     }
 
 
@@ -121,8 +121,9 @@ def _build_and_fit(
     scratch = folder / "scratch"
     scratch.mkdir()
     disk = DiskPeak(scratch)
+    building, fitting = Memory(), Memory()
     plan = plan_label(config.label, tickers)
-    with disk.watched():
+    with disk.watched(), building.watched():
         built = build_external(
             pl.scan_parquet(folder / "bars" / "*.parquet"),
             active_features(config.features),
@@ -134,11 +135,11 @@ def _build_and_fit(
             stages,
             progress_bar,
         )
-        panel = built.panel
-        schedule = schedule_folds(list(panel.sessions), config.validation, config.label.span)
-        with stages.stage("fold"):
-            trainer = make_trainer(panel, plan, config.model, config.validation, config.seed)
-            fit = trainer.fold(schedule.folds[-1], schedule.holdout_start)
+    panel = built.panel
+    schedule = schedule_folds(list(panel.sessions), config.validation, config.label.span)
+    with disk.watched(), fitting.watched(), stages.stage("fold"):
+        trainer = make_trainer(panel, plan, config.model, config.validation, config.seed)
+        fit = trainer.fold(schedule.folds[-1], schedule.holdout_start)
     arrays = (panel.session, panel.label_end, panel.ticker, panel.bar, panel.feature_rows.places)  # type: ignore[union-attr]
     index = panel.keys.estimated_size() + sum(each.nbytes for each in arrays)
     return {
@@ -150,6 +151,8 @@ def _build_and_fit(
         "panel_gb": round(built.disk_bytes / 1e9, 3),
         "disk_peak_gb": round(disk.most / 1e9, 3),
         "index_gib": round(index / 2**30, 3),
+        "build_anonymous_gib": building.most_gib,
+        "fold_anonymous_gib": fitting.most_gib,
     }
 
 
@@ -198,10 +201,10 @@ class Memory:
     def _look(self) -> None:
         self._anonymous = max(self._anonymous, _status("RssAnon"))
 
-    def peaks(self) -> dict[str, float]:
-        """Give the largest sizes seen, GiB."""
-        sizes = {"peak_gib": _status("VmHWM"), "anonymous_gib": self._anonymous}
-        return {name: round(size / 2**20, 3) for name, size in sizes.items()}
+    @property
+    def most_gib(self) -> float:
+        """Largest size seen, GiB, files aside."""
+        return round(self._anonymous / 2**20, 3)
 
 
 class DiskPeak:
