@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
+from src.v2.errors import ModelError
 from src.v2.modeling.feature_rows import FolderStore, StoredRows
 from src.v2.modeling.learners.base import TrainingRows
 
@@ -39,22 +40,28 @@ class RowBatches(xgb.DataIter):
         self._rows, self._names = rows, names
         self._edges = batch_edges(rows)
         self._next = 0
+        self.stopped: BaseException | None = None
 
     def reset(self) -> None:
         """Start again from the first batch."""
         self._next = 0
 
     def next(self, input_data: Callable[..., None]) -> bool:
-        """Give the next batch; False after the last one."""
-        if self._next + 1 >= len(self._edges):
+        """Give the next batch; False after the last one, or when something stopped it."""
+        if self.stopped is not None or self._next + 1 >= len(self._edges):
             return False
         batch = slice(self._edges[self._next], self._edges[self._next + 1])
-        input_data(
-            data=np.asarray(self._rows.feature_rows[batch]),
-            label=self._rows.label[batch],
-            weight=self._rows.weight[batch],
-            feature_names=self._names,
-        )
+        try:
+            input_data(
+                data=np.asarray(self._rows.feature_rows[batch]),
+                label=self._rows.label[batch],
+                weight=self._rows.weight[batch],
+                feature_names=self._names,
+            )
+        except BaseException as error:
+            # XGBoost, whose caller this is, would drop an interrupt and go on with fewer rows.
+            self.stopped = error
+            return False
         self._next += 1
         return True
 
@@ -93,5 +100,23 @@ def external_matrix(
         From `cache_folder`; the matrix needs it for as long as it lives.
     settings
         Passed on to XGBoost: threads, bins and the matrix that the bins are taken from.
+
+    Raises
+    ------
+    ModelError
+        When XGBoost did not get all rows. What else stops the reading is raised as it is.
     """
-    return xgb.ExtMemQuantileDMatrix(RowBatches(rows, names, cache), **settings)
+    batches = RowBatches(rows, names, cache)
+    try:
+        matrix = xgb.ExtMemQuantileDMatrix(batches, **settings)
+    except xgb.core.XGBoostError:
+        if batches.stopped is None:
+            raise
+    if batches.stopped is not None:
+        raise batches.stopped
+    if matrix.num_row() != len(rows.label):
+        raise ModelError(
+            f"XGBoost took {matrix.num_row():,} of {len(rows.label):,} rows: reading was "
+            "interrupted. Train again."
+        )
+    return matrix

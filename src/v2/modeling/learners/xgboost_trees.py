@@ -90,12 +90,11 @@ class XGBoostLearner:
             "ref": reference,
         }
         names = list(self.feature_names)
-        # XGBoost would take an interrupt in a callback for the end of the rows.
-        with signals_deferred():
-            if pages is not None:
-                from src.v2.modeling.learners.external_matrix import external_matrix
+        if pages is not None:
+            from src.v2.modeling.learners.external_matrix import external_matrix
 
-                return external_matrix(rows, names, pages, **settings)
+            return external_matrix(rows, names, pages, **settings)
+        with signals_deferred():
             return xgb.QuantileDMatrix(
                 rows.features, rows.label, weight=rows.weight, feature_names=names, **settings
             )

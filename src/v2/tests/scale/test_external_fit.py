@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 from src.v2.config import ModelConfig
+from src.v2.errors import Interrupted
 from src.v2.modeling.feature_rows import Matrix, StoredRows, all_rows
 from src.v2.modeling.learners.base import StopRows, TrainingRows
 from src.v2.modeling.learners.external_matrix import batch_edges
@@ -106,6 +108,25 @@ def test_an_error_while_rows_are_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "block-00003.npy").unlink()
     with pytest.raises(FileNotFoundError, match="block-00003"):
         LEARNER.fit(disk, 2)
+
+
+@pytest.mark.parametrize("reads", [0, 1, 6, 7, 9, 15])
+def test_an_interrupt_while_rows_are_read_ends_the_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
+    _, disk = _rows(tmp_path, 0.25)
+    left = iter(range(reads))
+    read = StoredRows.__array__
+
+    def interrupted(self: StoredRows, *given: Any, **named: Any) -> Any:
+        if next(left, None) is None:
+            raise Interrupted("SIGTERM", 143)
+        return read(self, *given, **named)
+
+    monkeypatch.setattr(StoredRows, "__array__", interrupted)
+    with pytest.raises(Interrupted):
+        LEARNER.fit(disk, 2)
+    assert not list(tmp_path.glob("fit-*"))
 
 
 def test_batches_are_equal_and_no_larger_than_a_block(tmp_path: Path) -> None:
