@@ -1,6 +1,6 @@
 """Training and forecasting for notebooks: data frames in, records out.
 
-Nothing is written to disk here, and the holdout's ledger is not touched: an opening made in a
+Nothing is left on disk here, and the holdout's ledger is not touched: an opening made in a
 notebook is the notebook's to count.
 """
 
@@ -34,6 +34,7 @@ from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.xgboost_trees import load_xgboost
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import MODEL_NAME, read_card
+from src.v2.panel_building import panel_folder
 from src.v2.pipeline import Trained, prepare_panel, train_model
 from src.v2.records import Coverage, Drop, UniverseCoverage
 
@@ -109,8 +110,9 @@ def train(
     known = dataclasses.replace(
         context or Context(), lag=config.data.context_lag, max_age=config.data.context_max_age
     )
-    prepared = prepare_panel(cleaned, market, coverage, config, stages, known)
-    return train_model(prepared, config, stages, uncounted(), no_progress)
+    with panel_folder(config) as scratch:
+        prepared = prepare_panel(cleaned, market, coverage, config, stages, known, scratch=scratch)
+        return train_model(prepared, config, stages, uncounted(), no_progress)
 
 
 def _in_universe(bars: pl.DataFrame, universe: Universe) -> tuple[pl.DataFrame, UniverseCoverage]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from src.v2.config import Config
@@ -126,12 +127,12 @@ def _stability(
 ) -> Stability:
     """Compare the folds' features by what they do on test rows."""
     fits, names = forecasts.fits, forecasts.shap.feature_names
-    first = fits[0].test.features
+    first = fits[0].test.feature_rows
     step = max(1, len(first) // GROUPING_ROWS)
     return stability(
         feature_stability([fit.model.importance() for fit in fits], names),
         mean_importance_by_fold(forecasts.shap),
-        group_features(first[::step]),
+        group_features(np.asarray(first[::step])),
         None if null is None else mean_importance_by_fold(null),
         None if beside is None else mean_importance_by_fold(beside),
     )

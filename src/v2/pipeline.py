@@ -9,12 +9,13 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from src.v2.config import Config
-from src.v2.console import Stages, Track
+from src.v2.console import Stages, Track, no_progress
 from src.v2.data.context import Context
 from src.v2.data.universe import MEMBER, decision_sessions, member_rows
 from src.v2.errors import ConfigError
@@ -26,7 +27,7 @@ from src.v2.explain.folds import explain_folds
 from src.v2.explanation import Explained, explain_model
 from src.v2.features.as_of import needed_context
 from src.v2.features.causality import features_that_look_ahead
-from src.v2.features.compute import compute_features, usable_features
+from src.v2.features.compute import usable_features
 from src.v2.features.families import active_features, load_own_features
 from src.v2.features.registry import Feature
 from src.v2.judgement import Forecasts, Market, judge_forecasts
@@ -35,7 +36,7 @@ from src.v2.modeling.folds import Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard, make_card
-from src.v2.modeling.panel import Panel, build_panel
+from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import FoldFit, make_trainer, train_stride, walk_forward
 from src.v2.out_of_sample import (
     Walked,
@@ -43,6 +44,7 @@ from src.v2.out_of_sample import (
     score_holdout_rows,
     show_walk_forward,
 )
+from src.v2.panel_building import OnDisk, make_panel
 from src.v2.records import (
     Coverage,
     Drop,
@@ -75,6 +77,8 @@ class Prepared:
     """What was known beside the bars; its sectors serve the evaluation too."""
     needed: frozenset[str]
     """What of the context the features in force read: series by name, and sector."""
+    on_disk: OnDisk | None = None
+    """Where the features lie; None for memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ def prepare_panel(
     config: Config,
     stages: Stages,
     context: Context | None = None,
+    scratch: Path | None = None,
+    track: Track = no_progress,
 ) -> Prepared:
     """Compute features and labels, and lay the folds.
 
@@ -107,6 +113,11 @@ def prepare_panel(
         What the bars are.
     context
         Series that all tickers share, and sectors; None for neither.
+    scratch
+        Folder for a panel on disk, from `src.v2.panel_building.panel_folder`; it must outlive
+        what is prepared.
+    track
+        Shows progress over the passes of a panel on disk.
 
     Raises
     ------
@@ -125,11 +136,9 @@ def prepare_panel(
     own = {feature.name for feature in load_own_features(config.features.modules)}
     own_features = [feature for feature in features if feature.name in own]
     _refuse_look_ahead(bars, own_features, market, context)
-    with stages.stage("features"):
-        table = compute_features(bars, features, market, context)
-    report = describe_features(features, table.frame.columns, table.left_out, table.infinite)
-    with stages.stage("panel"):
-        panel, stretched = build_panel(bars, table.frame, plan, config.features.min_history)
+    built = make_panel(bars, market, context, features, plan, config, stages, scratch, track)
+    panel = built.panel
+    report = describe_features(features, panel.names, built.left_out, built.infinite)
     universe = tuple(bars["ticker"].unique().sort().to_list())
     coverage = _without_rows(coverage, panel, bars, config.features.min_history)
     return Prepared(
@@ -137,13 +146,14 @@ def prepare_panel(
         schedule,
         plan,
         report,
-        stretched,
+        built.stretched,
         coverage,
         market is not None,
         universe,
         bars.select("date", "ticker", "close", *({MEMBER} & set(bars.columns))),
         context,
-        needed_context(features, table.frame.columns),
+        needed_context(features, panel.names),
+        built.on_disk,
     )
 
 

@@ -24,7 +24,7 @@ from src.v2.console import (
 from src.v2.errors import ConfigError, OmninmoError, TrackingError
 
 if TYPE_CHECKING:
-    from src.v2.pipeline import Trained
+    from src.v2.pipeline import Prepared, Trained
     from src.v2.records import Coverage
     from src.v2.run_files import Written
     from src.v2.tracking.runs import TrackedRun
@@ -69,10 +69,8 @@ def train(config: Config, run_log: RunLog) -> Trained:
         from src.v2 import pipeline
         from src.v2.data.context import load_context
         from src.v2.data.sources import load_bars
-        from src.v2.ledgers import counted
         from src.v2.modeling.learners.xgboost_trees import check_device
-        from src.v2.page.identity import RunIdentity
-        from src.v2.run_files import planned_name, write_files
+        from src.v2.panel_building import panel_folder
     check_device(config.model)
     with stages.stage("bars"):
         context = load_context(config.data)
@@ -86,12 +84,32 @@ def train(config: Config, run_log: RunLog) -> Trained:
         show_note(
             f"data.sectors knows no sector of {len(unknown)} of {len(coverage.tickers)} tickers."
         )
-    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages, context)
-    coverage = prepared.coverage
-    with stages.stage("waiting for MLflow"):
-        store.wait()
+    with panel_folder(config) as scratch:
+        prepared = pipeline.prepare_panel(
+            bars, market, coverage, config, stages, context, scratch, progress_bar
+        )
+        with stages.stage("waiting for MLflow"):
+            store.wait()
+        return _train_prepared(prepared, config, stages, run_log, now, started)
+
+
+def _train_prepared(
+    prepared: Prepared,
+    config: Config,
+    stages: Stages,
+    run_log: RunLog,
+    now: dt.datetime,
+    started: float,
+) -> Trained:
+    """Train on a panel, and write everything down."""
+    from src.v2 import pipeline
+    from src.v2.ledgers import counted
+    from src.v2.page.identity import RunIdentity
+    from src.v2.run_files import planned_name, write_files
     from src.v2.tracking.runs import training_run
 
+    coverage = prepared.coverage
+    panel_line = None if prepared.on_disk is None else prepared.on_disk.words()
     tags = _tags(config, coverage, now)
     with training_run(config.mlflow, run_name=_run_name(config, coverage, now), tags=tags) as run:
         trained = pipeline.train_model(
@@ -108,9 +126,9 @@ def train(config: Config, run_log: RunLog) -> Trained:
         problem = _log(trained, run, run_log, written, stages, started)
         if problem is not None:
             # Shown here, since the summary of a finished training is worth more than the error.
-            _print(trained, written, "not logged in full, see the error below")
+            _print(trained, written, "not logged in full, see the error below", panel_line)
             raise problem
-    _print(trained, written, _run_line(config, run))
+    _print(trained, written, _run_line(config, run), panel_line)
     return trained
 
 
@@ -148,11 +166,15 @@ def _log(
     return None
 
 
-def _print(trained: Trained, written: Written, run_line: str) -> None:
+def _print(trained: Trained, written: Written, run_line: str, panel_line: str | None) -> None:
     from src.v2.training_summary import print_summary
 
     print_summary(
-        trained.result, model_path=written.model, report_path=written.page, run_line=run_line
+        trained.result,
+        model_path=written.model,
+        report_path=written.page,
+        run_line=run_line,
+        panel_line=panel_line,
     )
 
 

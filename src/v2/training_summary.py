@@ -39,6 +39,7 @@ def print_summary(
     model_path: Path,
     report_path: Path,
     run_line: str,
+    panel_line: str | None = None,
     console: Console | None = None,
 ) -> None:
     """Print what a reader with one minute needs.
@@ -47,6 +48,8 @@ def print_summary(
     ----------
     run_line
         Where the run is kept, or that it is not.
+    panel_line
+        Where the panel lay, other than in memory.
     console
         Printed to; by default standard output.
     """
@@ -73,6 +76,8 @@ def print_summary(
     out.print(f"  report: {report_path}", soft_wrap=True, markup=False)
     out.print(f"  model: {model_path}", soft_wrap=True, markup=False)
     out.print(f"  MLflow: {run_line}", soft_wrap=True, markup=False)
+    if panel_line is not None:
+        out.print(f"  panel: {panel_line}", soft_wrap=True, markup=False)
     out.print(Rule())
 
 

@@ -128,11 +128,11 @@ def cases(
 
 
 def _reader(panel: Panel, plan: LabelPlan, docs: Mapping[str, str]) -> _Reader:
-    shared = shared_features(panel.features, panel.session)
+    shared = shared_features(panel.feature_rows, panel.session)
     return _Reader(
         panel,
         shared,
-        daily_values(panel.features[:, shared], panel.session),
+        daily_values(panel.feature_rows, panel.session, shared),
         np.unique(panel.session),
         phrases(panel.names, docs),
         docs,
@@ -239,10 +239,11 @@ def _take_apart(kind: CaseKind, choice: Row, reader: _Reader) -> Case:
     """Explain one row by the model that forecast it."""
     ranking, row = choice
     rows, model = ranking.rows, ranking.model
-    values, base = explain_rows(model.booster, rows.features[[row]], rows.names, model.rounds)
+    features = np.asarray(rows.feature_rows[row : row + 1])
+    values, base = explain_rows(model.booster, features, rows.names, model.rounds)
     found = signed_values(values).astype(np.float64)
     start = float(signed_values(base)[0])
-    parts = _parts(rows.features[[row]], found, int(rows.session[row]), reader)
+    parts = _parts(features, found, int(rows.session[row]), reader)
     same = np.flatnonzero(rows.session == rows.session[row])
     ahead = ranking.score[same] > ranking.score[row]
     level = ranking.score[same] == ranking.score[row]

@@ -96,7 +96,7 @@ def _fold_drift(train: Panel, test: Panel) -> npt.NDArray[np.float64]:
 def _sorted_columns(panel: Panel) -> npt.NDArray[np.float32]:
     """Thin the rows, and sort each feature: (features, rows), missing values last."""
     chosen = sample_rows_by_date(panel.session, MOST_ROWS, SEED)
-    return np.sort(np.ascontiguousarray(panel.features[chosen].T), axis=1)
+    return np.sort(np.ascontiguousarray(np.asarray(panel.feature_rows[chosen]).T), axis=1)
 
 
 def sorted_psi(train: Column, test: Column) -> float:

@@ -42,19 +42,20 @@ def newest_ranking(
     """
     last = int(panel.session[-1])
     rows = panel.between(last, last + 1)
-    score = ranking_score(shipped.predict(rows.features), len(plan.classes))
+    features = rows.features
+    score = ranking_score(shipped.predict(features), len(plan.classes))
     tickers = rows.keys["ticker"].to_list()
     order = sorted(range(len(tickers)), key=lambda row: (-score[row], tickers[row]))
     half = MOST_TICKERS // 2
     kept = order if len(order) <= MOST_TICKERS else [*order[:half], *order[-half:]]
-    values, base = explain_rows(shipped.booster, rows.features[kept], panel.names, shipped.rounds)
+    values, base = explain_rows(shipped.booster, features[kept], panel.names, shipped.rounds)
     contributions = signed_values(values).astype(np.float64)
     total = signed_values(base) + contributions.sum(axis=1)
-    shared = shared_features(panel.features, panel.session)
-    earlier = daily_values(panel.features[:, shared], panel.session)[:-1]
-    where = places(rows.features[kept], rows.features, earlier, shared)
+    shared = shared_features(panel.feature_rows, panel.session)
+    earlier = daily_values(panel.feature_rows, panel.session, shared)[:-1]
+    where = places(features[kept], features, earlier, shared)
     told = reason_rows(
-        rows.features[kept],
+        features[kept],
         contributions,
         where,
         panel.names,

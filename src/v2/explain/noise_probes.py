@@ -64,18 +64,19 @@ class Chance:
 
         Columns are named by their places, so that no feature's name can be taken twice.
         """
-        rows, count = panel.features.shape
+        features = panel.features
+        rows, count = features.shape
         each_row = np.random.default_rng([self.seed, 1, part]).standard_normal((rows, DRAWS))
         columns = (
-            panel.features,
+            features,
             each_row,
             self.by_ticker[panel.ticker],
             self.by_date[panel.session],
             self.walks[panel.session, panel.ticker],
         )
-        features = np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
+        wider = np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
         names = tuple(str(place) for place in range(count + len(KINDS) * DRAWS))
-        return dataclasses.replace(panel, feature_rows=features, names=names)
+        return dataclasses.replace(panel, feature_rows=wider, names=names)
 
 
 def draw_chance(panel: Panel, span: int, seed: int) -> Chance:

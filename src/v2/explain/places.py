@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from src.v2.modeling.feature_rows import StoredRows
+
 Array = np.ndarray[Any, Any]
+Rows = Array | StoredRows
 Mask = npt.NDArray[np.bool_]
 
 DATES_LOOKED_AT = 32
+DATES_AT_ONCE = 64
 MANY_TIED = 0.1
 """Share of equal values from which on they are told."""
 
@@ -59,13 +63,13 @@ class Places:
         )
 
 
-def shared_features(features: Array, session: Array) -> Mask:
+def shared_features(features: Rows, session: Array) -> Mask:
     """Tell which features are the same for all tickers of a date.
 
     Parameters
     ----------
     features
-        Array (rows, features), NaN where missing.
+        Rows (rows, features), NaN where missing.
     session
         Each row's date, as rising numbers.
 
@@ -82,7 +86,8 @@ def shared_features(features: Array, session: Array) -> Mask:
     """
     shared = np.ones(features.shape[1], dtype=np.bool_)
     for date in spread_dates(session):
-        rows = features[np.searchsorted(session, date) : np.searchsorted(session, date, "right")]
+        first, stop = (int(np.searchsorted(session, date, side)) for side in ("left", "right"))
+        rows = np.asarray(features[first:stop])
         shared &= ~(np.fmax.reduce(rows) > np.fmin.reduce(rows))
     return shared
 
@@ -97,18 +102,31 @@ def spread_dates(session: Array) -> Array:
     return np.asarray(several[np.unique(spread)])
 
 
-def daily_values(features: Array, session: Array) -> Array:
+def daily_values(features: Rows, session: Array, shared: Mask) -> Array:
     """Give the value of each date, for features that its tickers share.
+
+    Parameters
+    ----------
+    features, session
+        As of `shared_features`.
+    shared
+        From there.
 
     Returns
     -------
     ndarray
-        Array (dates, features): the largest value of each date, NaN where all are missing.
+        Array (dates, shared features): the largest value of each date, NaN where all are
+        missing.
     """
-    if not len(session):
-        return features
-    starts = np.flatnonzero(np.diff(session, prepend=session[0] - 1))
-    return np.asarray(np.fmax.reduceat(features, starts, axis=0))
+    starts = np.flatnonzero(np.diff(session, prepend=session[:1] - 1))
+    edges = np.append(starts, len(session))
+    parts = [np.empty((0, int(shared.sum())), dtype=np.float32)]
+    # Some dates at a time: rows that lie on disk may be too many for memory.
+    for first in range(0, len(starts), DATES_AT_ONCE):
+        dates = starts[first : first + DATES_AT_ONCE]
+        rows = slice(int(dates[0]), int(edges[first + len(dates)]))
+        parts.append(np.fmax.reduceat(features[rows, shared], dates - dates[0], axis=0))
+    return np.concatenate(parts)
 
 
 def places(values: Array, tickers: Array, earlier: Array, shared: Mask) -> Places:

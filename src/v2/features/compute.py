@@ -103,7 +103,10 @@ def compute_features(
 
 
 def usable_features(
-    bars: pl.DataFrame, features: Sequence[Feature], context: Context | None = None
+    bars: pl.DataFrame,
+    features: Sequence[Feature],
+    context: Context | None = None,
+    dates: pl.Series | None = None,
 ) -> tuple[list[Feature], dict[str, str]]:
     """Part the features that the bars allow from the others.
 
@@ -115,6 +118,8 @@ def usable_features(
         The features wanted.
     context
         Series and sectors; a series without a value on the dates of the bars counts as lacking.
+    dates
+        Dates of the bars, where not all of them are given; None for those of the bars.
 
     Returns
     -------
@@ -122,7 +127,7 @@ def usable_features(
         Features to compute, in order, and the reason for each of the others.
     """
     known = {name for name in bars.columns if _has_values(bars[name])}
-    given = known_context(context, bars["date"])
+    given = known_context(context, bars["date"] if dates is None else dates)
     left_out: dict[str, str] = {}
     kept_names: set[str] = set()
     # Ticker-wise features first: the others read them, wherever they stand in the list.

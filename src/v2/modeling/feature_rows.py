@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, overload
+from pathlib import Path
+from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,15 @@ class BlockStore(Protocol):
         """
 
 
+@runtime_checkable
+class FolderStore(BlockStore, Protocol):
+    """A store that lies in a folder, where temporary files may be written too."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRows:
     """Rows chosen from a store, in any order; nothing is read until it is asked for.
@@ -86,20 +96,26 @@ class StoredRows:
         """Choose rows without reading them; ``[rows, columns]`` reads some columns."""
         if isinstance(rows, tuple):
             inside, columns = rows
-            parts = list(self[inside].map_blocks(_Columns(columns)))
             width = len(np.arange(self.store.width)[columns])
-            return np.concatenate(parts) if parts else np.empty((0, width), dtype=np.float32)
+            return self[inside]._read(_Columns(columns), width)
         return StoredRows(self.store, self.places[rows])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """Read all rows into memory."""
-        order = np.argsort(self.places, kind="stable")
-        found = np.empty(self.shape, dtype=np.float32)
-        filled = 0
-        for part in StoredRows(self.store, self.places[order]).map_blocks(np.asarray):
-            found[order[filled : filled + len(part)]] = part
-            filled += len(part)
+        found = self._read(np.asarray, self.store.width)
         return found if dtype is None else found.astype(dtype, copy=False)
+
+    def _read(self, work: Callable[[Matrix], Matrix], width: int) -> Matrix:
+        """Read rows in any order, repeated ones too."""
+        places, wanted = self.places, None
+        if len(places) > 1 and (np.diff(places) <= 0).any():
+            places, wanted = np.unique(places, return_inverse=True)
+        found = np.empty((len(places), width), dtype=np.float32)
+        filled = 0
+        for part in StoredRows(self.store, places).map_blocks(work):
+            found[filled : filled + len(part)] = part
+            filled += len(part)
+        return found if wanted is None else found[wanted]
 
     def map_blocks[Result](self, work: Callable[[Matrix], Result]) -> Iterator[Result]:
         """Give what ``work`` makes of the rows, some at a time, in order.

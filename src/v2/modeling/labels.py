@@ -12,6 +12,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE, LabelConfig
@@ -227,16 +228,15 @@ def add_expanding_mean(labels: pl.DataFrame) -> pl.DataFrame:
         With | expanding_mean (fraction) |: the mean of `forward_return` over rows of all
         tickers with `label_end` <= date; null while none is known.
     """
-    known = (
-        labels.filter(pl.col("label_end").is_not_null())
-        .group_by("label_end")
-        .agg(pl.col("forward_return").sum().alias("total"), pl.len().alias("count"))
-        .sort("label_end")
-        .select(
-            "label_end",
-            (pl.col("total").cum_sum() / pl.col("count").cum_sum()).alias("expanding_mean"),
-        )
-    )
+    rows = labels.filter(pl.col("label_end").is_not_null())
+    ends = rows["label_end"].unique().sort()
+    position = ends.search_sorted(rows["label_end"]).to_numpy()
+    # Summed in the order of the rows: sums of groups in Polars depend on how columns lie in
+    # memory, to the last bit.
+    total = np.bincount(position, rows["forward_return"].fill_null(0.0), len(ends))
+    count = np.bincount(position, minlength=len(ends))
+    mean = pl.Series("expanding_mean", np.cumsum(total) / np.cumsum(count))
+    known = pl.DataFrame([ends, mean])
     return labels.join_asof(known, left_on="date", right_on="label_end", strategy="backward").drop(
         "label_end_right", strict=False
     )

@@ -32,6 +32,7 @@ FLOORS = [
     {"out_of_sample"},
     {"judgement", "ledgers"},
     {"explanation"},
+    {"panel_building"},
     {"pipeline"},
     {"forecasting"},
     {"api"},

@@ -47,7 +47,7 @@ def probe_label_in_features(
         return skipped(f"{len(places)} labelled development rows, {MIN_ROWS} are needed")
     future = panel.keys["forward_return"].to_numpy()[places].astype(np.float64)
     label = panel.labels()[places].astype(np.float64)
-    columns = np.ascontiguousarray(panel.features[places].T)
+    columns = np.ascontiguousarray(np.asarray(panel.feature_rows[places]).T)
     session = panel.session[places]
     windows = len(np.unique(session)) / plan.config.span
     tickers = len(places) / len(np.unique(session))

@@ -48,7 +48,7 @@ def probe_leads(
     if len(places) < MIN_ROWS:
         return skipped(f"{len(places)} labelled development rows, {MIN_ROWS} are needed")
     later = _later_returns(bars, panel.keys[places], min(span, MOST_LEADS))
-    found = np.abs(_correlations(panel.features[places].astype(np.float64), later))
+    found = np.abs(_correlations(np.asarray(panel.feature_rows[places], dtype=np.float64), later))
     # Returns of one session share the market's move: a session counts once.
     limit = max(KNOWING, CHANCE / math.sqrt(len(np.unique(panel.session[places]))))
     size, lead = found.max(axis=1), found.argmax(axis=1) + 1

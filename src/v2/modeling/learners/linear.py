@@ -107,6 +107,7 @@ class LinearLearner:
             Which of the rows are fitted on, and which judge, when the penalty is chosen, as
             `src.v2.modeling.folds.stop_split` gives them. The fit itself takes all rows.
         """
+        rows = TrainingRows(rows.features, rows.label, rows.weight)
         scaling = learn_scaling(rows.features)
         if self.classes == 0:
             return _fit_ridge(rows, scaling, split)

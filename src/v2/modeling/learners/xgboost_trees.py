@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from src.v2.config import ModelConfig
 from src.v2.console import signals_deferred
 from src.v2.errors import ConfigError, ModelError
-from src.v2.modeling.feature_rows import Matrix
+from src.v2.modeling.feature_rows import Matrix, StoredRows
 from src.v2.modeling.learners.base import FittedModel, StopRows, TrainingRows
 from src.v2.records import LearningCurve
 
@@ -51,18 +52,20 @@ class XGBoostLearner:
         """Find after how many rounds the tail's weighted loss is lowest."""
         import xgboost as xgb
 
-        fit = self._matrix(rows.fit)
-        tail = self._matrix(rows.tail, reference=fit)
         history: dict[str, dict[str, list[float]]] = {}
-        booster = xgb.train(
-            self._parameters(),
-            fit,
-            self.config.n_estimators,
-            evals=[(fit, "train"), (tail, "val")],
-            early_stopping_rounds=self.config.early_stopping_rounds,
-            evals_result=history,
-            verbose_eval=False,
-        )
+        with _page_folder(rows.fit) as pages:
+            fit = self._matrix(rows.fit, pages)
+            tail = self._matrix(rows.tail, pages, reference=fit)
+            booster = xgb.train(
+                self._parameters(),
+                fit,
+                self.config.n_estimators,
+                evals=[(fit, "train"), (tail, "val")],
+                early_stopping_rounds=self.config.early_stopping_rounds,
+                evals_result=history,
+                verbose_eval=False,
+            )
+            del tail, fit
         losses = {name: next(iter(metrics.values())) for name, metrics in history.items()}
         curve = LearningCurve(tuple(losses["train"]), tuple(losses["val"]))
         return booster.best_iteration + 1, curve
@@ -71,21 +74,29 @@ class XGBoostLearner:
         """Fit for a fixed number of rounds."""
         import xgboost as xgb
 
-        booster = xgb.train(self._parameters(), self._matrix(rows), rounds, verbose_eval=False)
+        with _page_folder(rows) as pages:
+            matrix = self._matrix(rows, pages)
+            booster = xgb.train(self._parameters(), matrix, rounds, verbose_eval=False)
+            del matrix
         return XGBoostModel(booster, rounds)
 
-    def _matrix(self, rows: TrainingRows, reference: Any = None) -> Any:
+    def _matrix(self, rows: TrainingRows, pages: Path | None, reference: Any = None) -> Any:
+        """Bin rows, in memory or into pages on disk."""
         import xgboost as xgb
 
+        settings = {
+            "max_bin": self.config.max_bin,
+            "nthread": thread_count(self.config),
+            "ref": reference,
+        }
+        names = list(self.feature_names)
+        if pages is not None:
+            from src.v2.modeling.learners.external_matrix import external_matrix
+
+            return external_matrix(rows, names, pages, **settings)
         with signals_deferred():
             return xgb.QuantileDMatrix(
-                rows.features,
-                rows.label,
-                weight=rows.weight,
-                feature_names=list(self.feature_names),
-                max_bin=self.config.max_bin,
-                nthread=thread_count(self.config),
-                ref=reference,
+                rows.features, rows.label, weight=rows.weight, feature_names=names, **settings
             )
 
     def _parameters(self) -> dict[str, Any]:
@@ -200,6 +211,18 @@ def thread_count(config: ModelConfig) -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def _page_folder(rows: TrainingRows) -> Iterator[Path | None]:
+    """Give a folder for XGBoost's pages where rows lie in a store, else None."""
+    if not isinstance(rows.feature_rows, StoredRows):
+        yield None
+        return
+    from src.v2.modeling.learners.external_matrix import cache_folder
+
+    with cache_folder(rows) as folder:
+        yield folder
 
 
 def _objective(classes: int) -> dict[str, Any]:

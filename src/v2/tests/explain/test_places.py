@@ -69,7 +69,7 @@ def test_features_of_the_market_are_shared_and_those_of_tickers_are_not() -> Non
     table = np.column_stack([market, own, holes, late, ticker, nothing])
     found = shared_features(table, session)
     assert found.tolist() == [True, False, True, False, False, True]
-    daily = daily_values(table[:, found], session)
+    daily = daily_values(table, session, found)
     np.testing.assert_array_equal(daily[:, 0], market[::5])
     assert daily.shape == (100, 3)
     there = ~np.isnan(daily[:, 1])
@@ -81,7 +81,7 @@ def test_of_a_single_ticker_every_feature_is_compared_with_earlier_dates() -> No
     session = np.arange(50)
     shared = shared_features(table, session)
     assert shared.all()
-    daily = daily_values(table, session)
+    daily = daily_values(table, session, shared)
     found = places(table[-1:], table[-1:], daily[:-1], shared)
     np.testing.assert_allclose(found.place[0], (table[:-1] < table[-1]).mean(axis=0))
     assert found.words(0, 0).endswith("of earlier dates")
