@@ -8,6 +8,7 @@ echo "  .venv, .tools                     the environment (make setup builds it 
 echo "  models, reports, logs             every trained model, report and log"
 echo "  mlruns, mlruns.db, mlflow.db      every run that MLflow has on record"
 echo "  bars                              Yahoo's bars, kept on this disk"
+echo "  scratch                           what killed runs of scale.mode external left"
 echo "  ledger                            the record of how often each holdout was opened"
 
 answer=${CONFIRM:-}
@@ -22,5 +23,5 @@ fi
 for folder in models reports logs ledger bars; do
     [ ! -d "$folder" ] || find "$folder" -mindepth 1 ! -name .gitkeep -delete
 done
-rm -rf .venv .tools mlruns mlruns.db* mlflow.db*
+rm -rf .venv .tools mlruns mlruns.db* mlflow.db* scratch
 echo "Removed."
