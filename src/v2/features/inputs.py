@@ -106,36 +106,70 @@ def market_sessions(bars: pl.DataFrame, market: pl.DataFrame | None = None) -> p
         the level of the session before.
     """
     if market is None:
-        sessions = _mean_returns(bars)
-    else:
-        close = _valid_price("close")
-        daily = market.sort("date").select(
-            "date", (close / close.shift(1) - 1).alias("market_return")
-        )
-        dates = bars.select(pl.col("date").unique())
-        sessions = daily.join(dates, on="date", how="full", coalesce=True).sort("date")
+        means = MeanReturns(bars["date"].unique().sort())
+        means.add(bars)
+        return add_levels(means.table())
+    return add_levels(own_returns(market, bars["date"].unique()))
+
+
+def own_returns(market: pl.DataFrame, dates: pl.Series) -> pl.DataFrame:
+    """Return | date | market_return | of the market's own bars.
+
+    Parameters
+    ----------
+    market
+        | date | close |.
+    dates
+        Dates that must have a row too.
+    """
+    close = _valid_price("close")
+    daily = market.sort("date").select("date", (close / close.shift(1) - 1).alias("market_return"))
+    return daily.join(dates.to_frame("date"), on="date", how="full", coalesce=True).sort("date")
+
+
+def add_levels(returns: pl.DataFrame) -> pl.DataFrame:
+    """Add what `market_sessions` makes of | date | market_return |, sorted by date."""
     grown = pl.col("market_return").fill_null(0.0).log1p().cum_sum().exp()
-    sessions = sessions.with_columns(grown.alias("market_level"))
+    sessions = returns.with_columns(grown.alias("market_level"))
     level = pl.col("market_level")
     above = (level > level.rolling_mean(200)).shift(1)
     return sessions.with_columns(above.alias("market_up"))
 
 
-def _mean_returns(bars: pl.DataFrame) -> pl.DataFrame:
-    """Average the tickers' returns of each date, summing in the order of the tickers.
+class MeanReturns:
+    """Averages the tickers' returns of each date, summing in the order of the tickers.
 
-    The order of a sum decides its last bits, so it must not depend on the threads or on
-    rows of later dates.
+    The order of a sum decides its last bits, so it must not depend on the threads, on rows of
+    later dates, or on how many tickers are given at once.
+
+    Parameters
+    ----------
+    dates
+        Sorted distinct dates of all bars.
     """
-    close = _valid_price("close")
-    dates = bars.select(pl.col("date").unique().sort())
-    returns = (
-        bars.select("date", "ticker", close)
-        .select(pl.col("date"), (pl.col("close") / pl.col("close").shift(1).over("ticker") - 1))
-        .drop_nulls()
-    )
-    position = dates["date"].search_sorted(returns["date"]).to_numpy()
-    total = np.bincount(position, weights=returns["close"].to_numpy(), minlength=len(dates))
-    count = np.bincount(position, minlength=len(dates))
-    mean = np.divide(total, count, out=np.full(len(dates), np.nan), where=count > 0)
-    return dates.with_columns(pl.Series("market_return", mean, nan_to_null=True))
+
+    def __init__(self, dates: pl.Series) -> None:
+        self._dates = dates
+        self._total = np.zeros(len(dates))
+        self._count = np.zeros(len(dates), dtype=np.int64)
+
+    def add(self, bars: pl.DataFrame) -> None:
+        """Add | date | ticker | close | of whole tickers that come after those before."""
+        close = _valid_price("close")
+        returns = (
+            bars.select("date", "ticker", close)
+            .select(pl.col("date"), (pl.col("close") / pl.col("close").shift(1).over("ticker") - 1))
+            .drop_nulls()
+        )
+        position = self._dates.search_sorted(returns["date"]).to_numpy()
+        np.add.at(self._total, position, returns["close"].to_numpy())
+        self._count += np.bincount(position, minlength=len(self._dates))
+
+    def table(self) -> pl.DataFrame:
+        """Return | date | market_return |, null on a date without any return."""
+        known = self._count > 0
+        none = np.full(len(self._dates), np.nan)
+        mean = np.divide(self._total, self._count, out=none, where=known)
+        return pl.DataFrame(
+            [self._dates.alias("date"), pl.Series("market_return", mean, nan_to_null=True)]
+        )

@@ -121,7 +121,7 @@ def build_panel(
     stretched = int(labels["stretched"].sum())
     keys = add_expanding_mean(labels.drop("stretched"))
     sessions = keys["date"].unique().sort()
-    ticker = keys["ticker"].cast(pl.Categorical).to_physical().to_numpy().astype(np.int32)
+    ticker = ticker_codes(keys["ticker"])
     bar = keys.select(pl.int_range(pl.len(), dtype=pl.Int32).over("ticker")).to_series().to_numpy()
     kept = bar >= min_history
     table = features.drop("date", "ticker")
@@ -130,18 +130,36 @@ def build_panel(
         _matrix(table, kept),
         tuple(table.columns),
         tuple(sessions.to_list()),
-        _positions(keys["date"], sessions)[kept],
-        _positions(keys["label_end"], sessions)[kept],
+        session_positions(keys["date"], sessions)[kept],
+        session_positions(keys["label_end"], sessions)[kept],
         ticker[kept],
         bar[kept],
     )
+    refuse_unlabelled(panel, plan, min_history)
+    return panel, stretched
+
+
+def refuse_unlabelled(panel: Panel, plan: LabelPlan, min_history: int) -> None:
+    """Refuse a panel without any label.
+
+    Raises
+    ------
+    NotEnoughData
+        When no row has both features and a label.
+    """
     if not (panel.label_end >= 0).any():
         raise NotEnoughData(
             f"No row has both {min_history} earlier bars and a label {plan.config.span} sessions "
-            f"ahead; the bars span {len(sessions)} sessions. Give a longer history, or a shorter "
-            "--forward-days."
+            f"ahead; the bars span {len(panel.sessions)} sessions. Give a longer history, or a "
+            "shorter --forward-days."
         )
-    return panel, stretched
+
+
+def ticker_codes(tickers: pl.Series) -> npt.NDArray[np.int32]:
+    """Give each row the number of its ticker, in the order in which they first appear."""
+    numbered = tickers.unique(maintain_order=True).to_frame("ticker").with_row_index("code")
+    rows = tickers.to_frame("ticker").join(numbered, on="ticker", how="left", maintain_order="left")
+    return rows["code"].to_numpy().astype(np.int32)
 
 
 def _matrix(table: pl.DataFrame, kept: Mask) -> Matrix:
@@ -156,8 +174,8 @@ def _matrix(table: pl.DataFrame, kept: Mask) -> Matrix:
     return matrix
 
 
-def _positions(dates: pl.Series, sessions: pl.Series) -> npt.NDArray[np.int32]:
-    """Position of each date among the sessions, -1 for null."""
+def session_positions(dates: pl.Series, sessions: pl.Series) -> npt.NDArray[np.int32]:
+    """Find the position of each date among the sorted sessions, -1 for null."""
     found = sessions.search_sorted(dates.fill_null(sessions[0])).to_numpy().astype(np.int32)
     found[dates.is_null().to_numpy()] = -1
     return found
