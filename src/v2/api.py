@@ -27,6 +27,7 @@ from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import MODEL_NAME, read_card
 from src.v2.pipeline import Trained, prepare_panel, train_model
 from src.v2.records import Coverage, Drop
+from src.v2.scale.engine import open_engine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,8 +84,9 @@ def train(
     )
     stages = Stages()
     coverage = _frame_coverage(cleaned, drops, market)
-    prepared = prepare_panel(cleaned, market, coverage, config, stages)
-    return train_model(prepared, config, stages, uncounted(), no_progress)
+    with open_engine(config, stages) as engine:
+        prepared = prepare_panel(cleaned, market, coverage, config, stages, engine=engine)
+        return train_model(prepared, config, stages, uncounted(), no_progress)
 
 
 def _frame_coverage(

@@ -22,7 +22,7 @@ from src.v2.evaluation_records import Evaluation
 from src.v2.explain.folds import explain_folds
 from src.v2.explanation import Explained, explain_model
 from src.v2.features.causality import features_that_look_ahead
-from src.v2.features.compute import compute_features, usable_features
+from src.v2.features.compute import usable_features
 from src.v2.features.families import active_features, load_own_features
 from src.v2.features.registry import Feature
 from src.v2.judgement import Forecasts, Market, judge_forecasts
@@ -31,7 +31,7 @@ from src.v2.modeling.folds import Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard, make_card
-from src.v2.modeling.panel import Panel, build_panel
+from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import FoldFit, make_trainer, train_stride, walk_forward
 from src.v2.out_of_sample import (
     Walked,
@@ -47,6 +47,7 @@ from src.v2.records import (
     LearningCurve,
     TrainingResult,
 )
+from src.v2.scale.engine import Engine, LocalEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Prepared:
     """| date | ticker | close | of the universe."""
     sectors: Mapping[str, str]
     """Sector by ticker, where known."""
+    engine: Engine
+    """Who built the panel, and fits on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ def prepare_panel(
     config: Config,
     stages: Stages,
     sectors: Mapping[str, str] | None = None,
+    engine: Engine | None = None,
 ) -> Prepared:
     """Compute features and labels, and lay the folds.
 
@@ -100,6 +104,8 @@ def prepare_panel(
         What the bars are.
     sectors
         Sector by ticker, where known.
+    engine
+        Who does the work; None: this process. It must be open as long as the panel is in use.
 
     Raises
     ------
@@ -117,11 +123,10 @@ def prepare_panel(
     features = active_features(config.features)
     own = {feature.name for feature in load_own_features(config.features.modules)}
     _refuse_look_ahead(bars, [feature for feature in features if feature.name in own], market)
-    with stages.stage("features"):
-        table = compute_features(bars, features, market)
-    report = describe_features(features, table.frame.columns, table.left_out, table.infinite)
-    with stages.stage("panel"):
-        panel, stretched = build_panel(bars, table.frame, plan, config.features.min_history)
+    engine = LocalEngine() if engine is None else engine
+    built = engine.build_panel(bars, market, features, plan, config.features.min_history, stages)
+    panel = built.panel
+    report = describe_features(features, panel.names, built.left_out, built.infinite)
     universe = tuple(bars["ticker"].unique().sort().to_list())
     coverage = _without_rows(coverage, panel, bars, config.features.min_history)
     return Prepared(
@@ -129,12 +134,13 @@ def prepare_panel(
         schedule,
         plan,
         report,
-        stretched,
+        built.stretched,
         coverage,
         market is not None,
         universe,
         bars.select("date", "ticker", "close"),
         sectors or {},
+        engine,
     )
 
 
@@ -156,6 +162,7 @@ def train_model(
     """
     panel, schedule, plan = prepared.panel, prepared.schedule, prepared.plan
     trainer = make_trainer(panel, plan, config.model, config.validation, config.seed)
+    trainer = prepared.engine.lend(trainer)
     with stages.stage("walk-forward"):
         steps = walk_forward(trainer, schedule)
         fits = [

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,12 @@ def train(config: Config, run_log: RunLog) -> Trained:
     OmninmoError
         Saying what stands in the way; nothing half-written is left behind.
     """
+    with ExitStack() as stack:
+        return _train(config, run_log, stack)
+
+
+def _train(config: Config, run_log: RunLog, stack: ExitStack) -> Trained:
+    """Train; what must be closed in every case is left to the stack."""
     started = time.perf_counter()
     now = dt.datetime.now().astimezone()
     stages = Stages(live=True)
@@ -73,7 +80,9 @@ def train(config: Config, run_log: RunLog) -> Trained:
         from src.v2.modeling.learners.xgboost_trees import check_device
         from src.v2.page.identity import RunIdentity
         from src.v2.run_files import planned_name, write_files
+        from src.v2.scale.engine import open_engine
     check_device(config.model)
+    engine = stack.enter_context(open_engine(config, stages))
     with stages.stage("bars"):
         sectors = load_sectors(config.data.sectors)
         bars, market, coverage = load_bars(
@@ -84,7 +93,7 @@ def train(config: Config, run_log: RunLog) -> Trained:
         show_note(
             f"data.sectors knows no sector of {len(unknown)} of {len(coverage.tickers)} tickers."
         )
-    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages, sectors)
+    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages, sectors, engine)
     coverage = prepared.coverage
     with stages.stage("waiting for MLflow"):
         store.wait()
