@@ -7,7 +7,7 @@ import logging
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -70,6 +70,17 @@ class Cluster:
         """Give them from within the client's own loop."""
         there = (await self.client.scheduler.identity(n_workers=-1))["workers"]
         return sorted(there, key=lambda address: (str(there[address]["name"]), address))
+
+    def submit(self, worker: str, function: Callable[..., Any], *values: Any) -> Future[Any]:
+        """Start a task on a worker, or on another where that one is gone.
+
+        Where Dask chooses by itself, tasks of one name may be spread over the workers without
+        regard to what they read.
+        """
+        task: Future[Any] = self.client.submit(
+            function, *values, workers=[worker], allow_other_workers=True, pure=False
+        )
+        return task
 
     def describe(self) -> str:
         """Say in words where the work is done."""

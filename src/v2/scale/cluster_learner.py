@@ -166,27 +166,25 @@ class ClusterLearner(XGBoostLearner):
         from xgboost.dask import DaskQuantileDMatrix
 
         da: Any = array
-        client, store = self.cluster.client, _store(rows)
+        cluster, store = self.cluster, _store(rows)
         columns: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
         for worker, share in shares.items():
             places = np.concatenate([item.places for item in share])
-            part = client.submit(
+            part = cluster.submit(
+                worker,
                 _gather,
                 [store.blocks[item.block] for item in share],
                 [item.rows for item in share],
                 rows.label[places],
                 rows.weight[places],
-                workers=[worker],
-                allow_other_workers=True,
-                pure=False,
             )
             shapes = ((len(places), store.width), (len(places),), (len(places),))
             for place, (column, shape) in enumerate(zip(columns, shapes, strict=True)):
-                piece = delayed(client.submit(_item, part, place, pure=False))
+                piece = delayed(cluster.submit(worker, _item, part, place))
                 column.append(da.from_delayed(piece, shape=shape, dtype=np.float32))
         features, label, weight = (da.concatenate(column) for column in columns)
         return await DaskQuantileDMatrix(
-            client,
+            cluster.client,
             features,
             label,
             weight=weight,

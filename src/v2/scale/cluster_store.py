@@ -52,22 +52,22 @@ class ClusterStore:
         ClusterError
             When the workers are lost more often than is tried.
         """
-        client = self.cluster.client
-        shared = client.submit(same, work, pure=False)
+        shared = self.cluster.client.submit(same, work, pure=False)
+        workers = self.cluster.workers()
         ahead = TASKS_A_WORKER * self.cluster.size
         waiting: deque[tuple[Pick, Future[Result]]] = deque()
         for pick in picks:
             if len(waiting) >= ahead:
                 yield self._result(*waiting.popleft(), shared)
-            waiting.append((pick, self._start(pick, shared)))
+            waiting.append((pick, self._start(pick, shared, workers)))
         while waiting:
             yield self._result(*waiting.popleft(), shared)
 
-    def _start(self, pick: Pick, work: Future[Any]) -> Future[Any]:
+    def _start(self, pick: Pick, work: Future[Any], workers: Sequence[str]) -> Future[Any]:
+        """Start a task on the worker that holds the block by rule."""
         block, rows = pick
-        client = self.cluster.client
-        task: Future[Any] = client.submit(_work_on, self.blocks[block], work, rows, pure=False)
-        return task
+        worker = workers[block % len(workers)]
+        return self.cluster.submit(worker, _work_on, self.blocks[block], work, rows)
 
     def _result(self, pick: Pick, future: Future[Any], work: Future[Any]) -> Any:
         """Wait for a result, and begin anew when workers were lost."""
@@ -81,7 +81,7 @@ class ClusterStore:
                 reason = error
             self.cluster.mend()
             self.revive()
-            future = self._start(pick, work)
+            future = self._start(pick, work, self.cluster.workers())
         raise ClusterError(
             f"Workers of the Dask cluster were lost {tries} times at work on {what} "
             f"(scale.attempts); the last reason: {reason!r}. Give workers more memory, or make "

@@ -84,24 +84,28 @@ class DaskEngine:
         self, bars: pl.DataFrame, plan: PanelPlan
     ) -> tuple[ClusterStore, pl.DataFrame, dict[str, int]]:
         """Run both passes; give the store, the keys of all rows and what came out infinite."""
-        cluster, client = self.cluster, self.cluster.client
-        limit, workers = cluster.config.rows_at_once, cluster.workers()
+        cluster, workers = self.cluster, self.cluster.workers()
+        limit = cluster.config.rows_at_once
         edges = date_edges(bars["date"], plan.sessions, limit, BLOCKS_A_WORKER * len(workers))
-        known = client.submit(same, plan, pure=False)
-        chunks = [
-            client.submit(_ticker_chunk, bars[rows], known, edges, pure=False)
-            for rows in ticker_slices(bars["ticker"], limit, len(workers))
-        ]
+        known = cluster.client.submit(same, plan, pure=False)
+        pieces: list[list[Future[pl.DataFrame]]] = []
+        counted: list[Future[dict[str, int]]] = []
+        chunks = ticker_slices(bars["ticker"], limit, len(workers))
+        for worker, rows in zip(itertools.cycle(workers), chunks, strict=False):
+            chunk = cluster.submit(worker, _ticker_chunk, bars[rows], known, edges)
+            numbers = range(len(edges) - 1)
+            pieces.append([cluster.submit(worker, _piece, chunk, number) for number in numbers])
+            counted.append(cluster.submit(worker, _infinite, chunk))
         blocks: list[Future[Matrix]] = []
         others: list[Future[Any]] = []
+        # As the learner places them, so that no block travels for a fit.
         for number in range(len(edges) - 1):
-            # As the learner places them, so that no block travels for a fit.
-            place = {"workers": [workers[number % len(workers)]], "allow_other_workers": True}
-            pieces = [client.submit(_piece, chunk, number, pure=False) for chunk in chunks]
-            block = client.submit(_date_block, pieces, known, pure=False, **place)
-            blocks.append(client.submit(_features, block, pure=False, **place))
-            others.append(client.submit(_without_features, block, pure=False, **place))
-        counted = [client.submit(_infinite, chunk, pure=False) for chunk in chunks]
+            worker = workers[number % len(workers)]
+            parts = [piece[number] for piece in pieces]
+            block = cluster.submit(worker, _date_block, parts, known)
+            blocks.append(cluster.submit(worker, _features, block))
+            others.append(cluster.submit(worker, _without_features, block))
+        del pieces
         infinite: dict[str, int] = {}
         tables = []
         for count in counted:
@@ -110,8 +114,6 @@ class DaskEngine:
             table, counts = cluster.wait(other, "features of dates")
             tables.append(table)
             add_counts(infinite, counts)
-        for future in blocks:
-            cluster.wait(client.submit(len, future, pure=False), "features of dates")
         rows = [int((table["bar"] >= plan.min_history).sum()) for table in tables]
         starts = np.cumsum([0, *rows], dtype=np.int64)
         store = ClusterStore(cluster, blocks, starts, len(plan.names))
