@@ -309,7 +309,7 @@ def _check_workers(client: Any, config: ScaleConfig) -> int:
             f"The workers of {address} cannot run this project's code: {type(error).__name__}: "
             f"{error}. Start them in a copy of its root, with the environment of make setup."
         ) from error
-    own = identity_of_code()
+    own = own_identity()
     for worker, facts in found.items():
         different = [name for name in own if facts.get(name) != own[name]]
         if different:
@@ -320,6 +320,11 @@ def _check_workers(client: Any, config: ScaleConfig) -> int:
                 "same state of the project, and run make setup there."
             )
     return len(found)
+
+
+def own_identity() -> dict[str, str]:
+    """Say what this process computes with."""
+    return identity_of_code()
 
 
 def identity_of_code() -> dict[str, str]:

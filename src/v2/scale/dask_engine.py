@@ -114,8 +114,8 @@ class DaskEngine:
             table, counts = cluster.wait(other, "features of dates")
             tables.append(table)
             add_counts(infinite, counts)
-        rows = [int((table["bar"] >= plan.min_history).sum()) for table in tables]
-        starts = np.cumsum([0, *rows], dtype=np.int64)
+        sizes = [int((table["bar"] >= plan.min_history).sum()) for table in tables]
+        starts = np.cumsum([0, *sizes], dtype=np.int64)
         store = ClusterStore(cluster, blocks, starts, len(plan.names))
         return store, pl.concat(tables, rechunk=True), infinite
 

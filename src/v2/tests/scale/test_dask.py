@@ -1,0 +1,229 @@
+"""A run on a real cluster of two processes, beside the same run in this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from src.v2.errors import ClusterError
+from src.v2.modeling.feature_rows import Matrix, StoredRows
+from src.v2.modeling.walk_forward import FoldFit
+from src.v2.scale import cluster as clusters
+from src.v2.scale.cluster import Cluster, open_cluster
+from src.v2.scale.cluster_learner import share_evenly, share_rows
+from src.v2.scale.dask_engine import DaskEngine, date_edges, ticker_slices
+from src.v2.scale.engine import BuiltPanel, LocalEngine
+from src.v2.tests.scale.dask_clusters import build, small_bars, small_config, trainer_of
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    config = small_config()
+    with open_cluster(config.scale, config.model) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def built(cluster: Cluster) -> BuiltPanel:
+    return build(DaskEngine(cluster), small_bars(), small_config())
+
+
+@pytest.fixture(scope="module")
+def local() -> BuiltPanel:
+    return build(LocalEngine(), small_bars(), small_config())
+
+
+def test_a_panel_from_a_cluster_equals_the_local_one_to_the_bit(
+    built: BuiltPanel, local: BuiltPanel
+) -> None:
+    here, there = local.panel, built.panel
+    assert isinstance(there.feature_rows, StoredRows)
+    assert len(there.feature_rows.store.starts) > 8, "several blocks on each worker"
+    assert there.names == here.names
+    assert there.features.tobytes() == here.features.tobytes()
+    assert there.keys.equals(here.keys)
+    assert there.sessions == here.sessions
+    for name in ("session", "label_end", "ticker", "bar"):
+        np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+        assert getattr(there, name).dtype == getattr(here, name).dtype
+    assert (built.stretched, built.left_out, built.infinite) == (
+        local.stretched,
+        local.left_out,
+        local.infinite,
+    )
+
+
+def test_folds_on_a_cluster_forecast_what_local_ones_do(
+    cluster: Cluster, built: BuiltPanel, local: BuiltPanel
+) -> None:
+    config = small_config()
+    ours, schedule = trainer_of(built, DaskEngine(cluster), config)
+    plain, _ = trainer_of(local, LocalEngine(), config)
+    for fold in schedule.folds[-2:]:
+        here = plain.fold(fold, schedule.holdout_start)
+        there = ours.fold(fold, schedule.holdout_start)
+        assert there.test.keys.equals(here.test.keys)
+        assert (there.train, there.train_rows, there.purged_rows) == (
+            here.train,
+            here.train_rows,
+            here.purged_rows,
+        )
+        assert spearmanr(there.forecast, here.forecast).statistic >= 0.99
+        assert abs(rank_ic(there) - rank_ic(here)) <= 0.002
+
+
+def rank_ic(fit: FoldFit) -> float:
+    """Mean over the dates of the rank correlation of forecast and future."""
+    table = fit.test.keys.select("date", "forward_return").with_columns(
+        pl.Series("score", fit.forecast)
+    )
+    each = (
+        table.drop_nulls()
+        .group_by("date")
+        .agg(pl.corr("score", "forward_return", method="spearman").alias("ic"))
+    )
+    mean = each["ic"].mean()
+    assert isinstance(mean, float)
+    return mean
+
+
+def test_work_comes_to_the_rows_and_its_results_come_in_order(
+    built: BuiltPanel, local: BuiltPanel
+) -> None:
+    stored, matrix = built.panel.feature_rows, local.panel.features
+    assert isinstance(stored, StoredRows)
+    chosen = np.sort(np.random.default_rng(0).choice(len(matrix), 500, replace=False))
+    found = np.concatenate(list(stored[chosen].map_blocks(first_column)))
+    np.testing.assert_array_equal(found, matrix[chosen, 0])
+    np.testing.assert_array_equal(np.asarray(stored[chosen[::-1]]), matrix[chosen[::-1]])
+
+
+def first_column(rows: Matrix) -> Matrix:
+    return rows[:, 0].copy()
+
+
+def test_what_work_raises_on_a_worker_is_raised_here(built: BuiltPanel) -> None:
+    stored = built.panel.feature_rows
+    assert isinstance(stored, StoredRows)
+    with pytest.raises(ZeroDivisionError, match="of rows"):
+        list(stored[:10].map_blocks(refuse))
+
+
+def refuse(rows: Matrix) -> None:
+    raise ZeroDivisionError(f"of rows {len(rows)}")
+
+
+def test_no_service_of_a_local_cluster_is_open_to_other_machines(cluster: Cluster) -> None:
+    import psutil
+
+    own = psutil.Process()
+    pids = {own.pid, *(child.pid for child in own.children(recursive=True))}
+    open_ports = {
+        connection.laddr.ip
+        for pid in pids
+        for connection in psutil.Process(pid).net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert open_ports == {"127.0.0.1"}
+    assert cluster.own
+
+
+def test_without_a_scheduler_the_error_names_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "CONNECT_SEC", 1)
+    config = small_config(scale={"scheduler": "tcp://127.0.0.1:9"})
+    with (
+        pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:9 within 1 sec.*dask scheduler"),
+        open_cluster(config.scale, config.model),
+    ):
+        pass
+
+
+def test_a_worker_with_other_code_is_refused(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = cluster.client.scheduler_info(n_workers=-1)["address"]
+    other = {**clusters.identity_of_code(), "code of omninmo": "another"}
+    monkeypatch.setattr(clusters, "own_identity", lambda: other)
+    config = small_config(scale={"scheduler": address})
+    with (
+        pytest.raises(ClusterError, match="code of omninmo .*, here it is another"),
+        open_cluster(config.scale, config.model),
+    ):
+        pass
+
+
+def test_a_cluster_that_is_already_running_can_be_joined(cluster: Cluster) -> None:
+    address = cluster.client.scheduler_info(n_workers=-1)["address"]
+    config = small_config(scale={"scheduler": address})
+    with open_cluster(config.scale, config.model) as joined:
+        assert joined.workers() == cluster.workers()
+        assert not joined.own
+        assert address in joined.describe()
+    assert len(cluster.workers()) == 2, "workers of others are left alone"
+
+
+@given(
+    lengths=st.lists(st.integers(1, 50), min_size=1, max_size=30),
+    most=st.integers(1, 200),
+    least=st.integers(1, 10),
+)
+def test_chunks_hold_whole_tickers_and_every_row_once(
+    lengths: list[int], most: int, least: int
+) -> None:
+    names = [f"T{number:02d}" for number, length in enumerate(lengths) for _ in range(length)]
+    tickers = pl.Series(names)
+    parts = ticker_slices(tickers, most, least)
+    assert [row for part in parts for row in range(part.start, part.stop)] == list(
+        range(len(names))
+    )
+    seen = [set(names[part]) for part in parts]
+    assert sum(map(len, seen)) == len(lengths), "no ticker in two chunks"
+    assert all(part.stop - part.start <= most or len(set(names[part])) == 1 for part in parts)
+
+
+@given(
+    counts=st.lists(st.integers(1, 40), min_size=1, max_size=40),
+    most=st.integers(1, 200),
+    least=st.integers(1, 10),
+)
+def test_blocks_hold_whole_dates_in_order(counts: list[int], most: int, least: int) -> None:
+    sessions = pl.date_range(
+        pl.date(2020, 1, 1), pl.date(2020, 1, 1).dt.offset_by(f"{len(counts) - 1}d"), eager=True
+    )
+    dates = sessions[np.repeat(np.arange(len(counts)), counts)]
+    edges = date_edges(dates.shuffle(1), sessions, most, least)
+    assert edges[0] == 0 and edges[-1] == len(counts)
+    assert all(start < stop for start, stop in zip(edges, edges[1:], strict=False))
+    for start, stop in zip(edges, edges[1:], strict=False):
+        assert sum(counts[start:stop]) <= most or stop == start + 1
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=8), st.integers(1, 4))
+def test_every_row_is_fitted_on_by_one_worker(lengths: list[int], workers: int) -> None:
+    names = [f"tcp://{number}" for number in range(workers)]
+    picks = [
+        (block, slice(3, 3 + length) if block % 2 else np.arange(0, 2 * length, 2))
+        for block, length in enumerate(lengths)
+    ]
+    wanted = [(block, row) for block, rows in picks for row in _rows(rows)]
+    for share in (share_rows, share_evenly):
+        found = share(picks, names)
+        each = [
+            (place, (item.block, row))
+            for items in found.values()
+            for item in items
+            for place, row in zip(item.places, _rows(item.rows), strict=True)
+        ]
+        assert [row for _, row in sorted(each)] == wanted
+    if sum(lengths) >= workers and max(lengths) >= workers:
+        assert len(share_evenly(picks, names)) == workers, "no worker without rows"
+
+
+def _rows(rows: slice | np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[int]:
+    return list(range(rows.start, rows.stop)) if isinstance(rows, slice) else rows.tolist()
