@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,35 +17,20 @@ from src.v2.modeling.learners.base import FittedModel, StopRows, TrainingRows
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, XGBoostModel, thread_count
 from src.v2.records import LearningCurve
 from src.v2.scale.cluster import THIS_MACHINE, Cluster
+from src.v2.scale.cluster_bins import Columns, Cuts, lowest_of_bins, quantile_cuts
+from src.v2.scale.cluster_shares import Shares, share_evenly, share_rows
 from src.v2.scale.cluster_store import ClusterStore
+
+if TYPE_CHECKING:
+    from distributed import Future
 
 log = logging.getLogger(__name__)
 
 Part = tuple[Matrix, Matrix, Matrix]
 """Features, labels and weights of rows."""
 
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Rows of a block that one worker fits on.
-
-    Parameters
-    ----------
-    block
-        Number of the block.
-    rows
-        Which of its rows.
-    places
-        The same rows as positions in the rows fitted on.
-    """
-
-    block: int
-    rows: slice | Places
-    places: Places
-
-
-Shares = dict[str, list[Share]]
-"""By the worker's address."""
+Parts = list[tuple[str, Places, "Future[Part]"]]
+"""Address of a worker, which of the rows fitted on it has, and the rows there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +115,13 @@ class ClusterLearner(XGBoostLearner):
         # XGBoost looks for a current client even where it is given one.
         with client.as_current():
             shares = share_rows(_picks(rows), await self.cluster.addresses())
-            fit = await self._matrix_on_workers(shares, rows)
+            fit = await self._on_workers(self._same_bins(self._parts(shares, rows), rows.weight))
             evals, patience = None, None
             if tail is not None:
                 held = share_rows(_picks(tail), list(shares))
                 if len(held) < len(shares):
                     held = share_evenly(_picks(tail), list(shares))
-                stop = await self._matrix_on_workers(held, tail, fit)
+                stop = await self._on_workers(self._parts(held, tail), fit)
                 evals = [(fit, "train"), (stop, "val")]
                 patience = self.config.early_stopping_rounds
             found: dict[str, Any] = await distributed_xgb.train(
@@ -159,18 +144,12 @@ class ClusterLearner(XGBoostLearner):
             parameters["nthread"] = self.cluster.threads
         return parameters
 
-    async def _matrix_on_workers(self, shares: Shares, rows: TrainingRows, ref: Any = None) -> Any:
-        """Bring labels and weights to the rows, one part a worker, and bin them there."""
-        from dask import array
-        from dask.delayed import delayed
-        from xgboost.dask import DaskQuantileDMatrix
-
-        da: Any = array
-        cluster, store = self.cluster, _store(rows)
-        columns: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    def _parts(self, shares: Shares, rows: TrainingRows) -> Parts:
+        """Put the rows of each worker together there, with labels and weights beside them."""
+        store, parts = _store(rows), []
         for worker, share in shares.items():
             places = np.concatenate([item.places for item in share])
-            part = cluster.submit(
+            part = self.cluster.submit(
                 worker,
                 _gather,
                 [store.blocks[item.block] for item in share],
@@ -178,13 +157,41 @@ class ClusterLearner(XGBoostLearner):
                 rows.label[places],
                 rows.weight[places],
             )
-            shapes = ((len(places), store.width), (len(places),), (len(places),))
+            parts.append((worker, places, part))
+        return parts
+
+    def _same_bins(self, parts: Parts, weight: Matrix) -> Parts:
+        """Bin the features as one process would, some columns on each worker."""
+        submit, width = self.cluster.submit, len(self.feature_names)
+        groups = [group for group in np.array_split(np.arange(width), len(parts)) if len(group)]
+        cuts = [
+            submit(
+                worker,
+                quantile_cuts,
+                [submit(at, _columns, part, group, places) for at, places, part in parts],
+                weight,
+                self.config.max_bin,
+            )
+            for (worker, _, _), group in zip(parts, groups, strict=False)
+        ]
+        return [(at, places, submit(at, _binned, part, cuts)) for at, places, part in parts]
+
+    async def _on_workers(self, parts: Parts, ref: Any = None) -> Any:
+        """Give the parts to XGBoost, which leaves them where they are."""
+        from dask import array
+        from dask.delayed import delayed
+        from xgboost.dask import DaskQuantileDMatrix
+
+        da: Any = array
+        columns: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+        for worker, places, part in parts:
+            shapes = ((len(places), len(self.feature_names)), (len(places),), (len(places),))
             for place, (column, shape) in enumerate(zip(columns, shapes, strict=True)):
-                piece = delayed(cluster.submit(worker, _item, part, place))
+                piece = delayed(self.cluster.submit(worker, _item, part, place))
                 column.append(da.from_delayed(piece, shape=shape, dtype=np.float32))
         features, label, weight = (da.concatenate(column) for column in columns)
         return await DaskQuantileDMatrix(
-            cluster.client,
+            self.cluster.client,
             features,
             label,
             weight=weight,
@@ -192,59 +199,6 @@ class ClusterLearner(XGBoostLearner):
             max_bin=self.config.max_bin,
             ref=ref,
         )
-
-
-def share_rows(picks: Sequence[Pick], workers: Sequence[str]) -> Shares:
-    """Part rows among workers: block i to worker i modulo their number, as they lie.
-
-    Where a row is fitted on decides the last bits of a model, so the rule depends on the
-    number and order of the workers alone.
-
-    Parameters
-    ----------
-    picks
-        Rows of blocks.
-    workers
-        Addresses, in the order of the workers' names.
-
-    Returns
-    -------
-    dict
-        The shares of the workers that have any, in the order of their first block.
-    """
-    shares: Shares = {}
-    for item in _numbered(picks):
-        shares.setdefault(workers[item.block % len(workers)], []).append(item)
-    return shares
-
-
-def share_evenly(picks: Sequence[Pick], workers: Sequence[str]) -> Shares:
-    """Part the rows of each block evenly among workers, in their order.
-
-    XGBoost fails where a worker has rows to fit on but none to stop by.
-    """
-    shares: Shares = {}
-    for item in _numbered(picks):
-        edges = np.linspace(0, len(item.places), len(workers) + 1).astype(np.int64)
-        for worker, start, stop in zip(workers, edges, edges[1:], strict=False):
-            inside, places = _inside(item.rows)[start:stop], item.places[start:stop]
-            if len(places):
-                shares.setdefault(worker, []).append(Share(item.block, inside, places))
-    return shares
-
-
-def _numbered(picks: Sequence[Pick]) -> Iterator[Share]:
-    """Count the rows of picks, one after the other."""
-    done = 0
-    for block, rows in picks:
-        count = len(_inside(rows))
-        yield Share(block, rows, np.arange(done, done + count))
-        done += count
-
-
-def _inside(rows: slice | Places) -> Places:
-    """Give the numbers of a pick's rows inside its block."""
-    return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
 
 
 def _store(rows: TrainingRows) -> ClusterStore:
@@ -272,6 +226,15 @@ def _gather(
         features[filled : filled + len(chosen)] = chosen
         filled += len(chosen)
     return features, label, weight
+
+
+def _columns(part: Part, group: Places, places: Places) -> Columns:
+    return Columns(np.ascontiguousarray(part[0][:, group]), places)
+
+
+def _binned(part: Part, cuts: Sequence[Cuts]) -> Part:
+    """Bin a part's features; the cuts come some columns at a time, in order."""
+    return lowest_of_bins(part[0], [column for group in cuts for column in group]), *part[1:]
 
 
 def _item(part: Part, place: int) -> Matrix:

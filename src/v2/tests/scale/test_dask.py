@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
@@ -16,7 +18,8 @@ from src.v2.modeling.feature_rows import Matrix, StoredRows
 from src.v2.modeling.walk_forward import FoldFit
 from src.v2.scale import cluster as clusters
 from src.v2.scale.cluster import Cluster, open_cluster
-from src.v2.scale.cluster_learner import share_evenly, share_rows
+from src.v2.scale.cluster_bins import Columns, lowest_of_bins, quantile_cuts
+from src.v2.scale.cluster_shares import share_evenly, share_rows
 from src.v2.scale.dask_engine import DaskEngine, date_edges, ticker_slices
 from src.v2.scale.engine import BuiltPanel, LocalEngine
 from src.v2.tests.scale.dask_clusters import build, small_bars, small_config, trainer_of
@@ -120,8 +123,7 @@ def refuse(rows: Matrix) -> None:
 
 
 def test_no_service_of_a_local_cluster_is_open_to_other_machines(cluster: Cluster) -> None:
-    import psutil
-
+    psutil: Any = pytest.importorskip("psutil")
     own = psutil.Process()
     pids = {own.pid, *(child.pid for child in own.children(recursive=True))}
     open_ports = {
@@ -152,7 +154,7 @@ def test_a_worker_with_other_code_is_refused(
     monkeypatch.setattr(clusters, "own_identity", lambda: other)
     config = small_config(scale={"scheduler": address})
     with (
-        pytest.raises(ClusterError, match="code of omninmo .*, here it is another"),
+        pytest.raises(ClusterError, match=r"code of omninmo .*, here it is another"),
         open_cluster(config.scale, config.model),
     ):
         pass
@@ -168,6 +170,7 @@ def test_a_cluster_that_is_already_running_can_be_joined(cluster: Cluster) -> No
     assert len(cluster.workers()) == 2, "workers of others are left alone"
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     lengths=st.lists(st.integers(1, 50), min_size=1, max_size=30),
     most=st.integers(1, 200),
@@ -187,6 +190,7 @@ def test_chunks_hold_whole_tickers_and_every_row_once(
     assert all(part.stop - part.start <= most or len(set(names[part])) == 1 for part in parts)
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     counts=st.lists(st.integers(1, 40), min_size=1, max_size=40),
     most=st.integers(1, 200),
@@ -199,11 +203,12 @@ def test_blocks_hold_whole_dates_in_order(counts: list[int], most: int, least: i
     dates = sessions[np.repeat(np.arange(len(counts)), counts)]
     edges = date_edges(dates.shuffle(1), sessions, most, least)
     assert edges[0] == 0 and edges[-1] == len(counts)
-    assert all(start < stop for start, stop in zip(edges, edges[1:], strict=False))
-    for start, stop in zip(edges, edges[1:], strict=False):
+    assert all(start < stop for start, stop in itertools.pairwise(edges))
+    for start, stop in itertools.pairwise(edges):
         assert sum(counts[start:stop]) <= most or stop == start + 1
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=8), st.integers(1, 4))
 def test_every_row_is_fitted_on_by_one_worker(lengths: list[int], workers: int) -> None:
     names = [f"tcp://{number}" for number in range(workers)]
@@ -227,3 +232,32 @@ def test_every_row_is_fitted_on_by_one_worker(lengths: list[int], workers: int) 
 
 def _rows(rows: slice | np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[int]:
     return list(range(rows.start, rows.stop)) if isinstance(rows, slice) else rows.tolist()
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 99), distinct=st.integers(1, 2000), missing=st.floats(0, 1))
+def test_values_binned_anywhere_give_xgboosts_own_bins(
+    seed: int, distinct: int, missing: float
+) -> None:
+    import xgboost as xgb
+
+    rng = np.random.default_rng(seed)
+    features = rng.choice(rng.standard_normal(distinct), (3000, 3)).astype(np.float32)
+    features[rng.random(features.shape) < missing] = np.nan
+    features[0] = 0
+    weight = rng.random(3000).astype(np.float32)
+    label = rng.random(3000).astype(np.float32)
+    order = np.arange(3000)
+    parts = [Columns(features[order % 2 == odd], order[order % 2 == odd]) for odd in (1, 0)]
+    binned = lowest_of_bins(features, quantile_cuts(parts, weight, 64))
+    assert max(len(np.unique(column[~np.isnan(column)])) for column in binned.T) <= 65
+    models = [
+        xgb.train(
+            {"max_bin": 64, "max_depth": 4, "nthread": 1},
+            xgb.QuantileDMatrix(rows, label, weight=weight, max_bin=64),
+            5,
+        )
+        for rows in (features, binned)
+    ]
+    ours, theirs = (model.inplace_predict(features) for model in models)
+    np.testing.assert_array_equal(ours, theirs)
