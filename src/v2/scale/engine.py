@@ -118,7 +118,7 @@ def open_engine(config: Config, stages: Stages) -> Iterator[Engine]:
     if config.scale.engine == "local":
         yield LocalEngine()
         return
-    from src.v2.scale.cluster import open_cluster
+    from src.v2.scale.cluster_opening import open_cluster
     from src.v2.scale.dask_engine import DaskEngine
 
     with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from src.v2.errors import ClusterError
+from src.v2.explain.folds import explain_folds
 from src.v2.modeling.feature_rows import Matrix, StoredRows
 from src.v2.modeling.walk_forward import FoldFit
-from src.v2.scale import cluster as clusters
-from src.v2.scale.cluster import Cluster, open_cluster
+from src.v2.scale import cluster_opening
+from src.v2.scale.cluster import Cluster
 from src.v2.scale.cluster_bins import Columns, lowest_of_bins, quantile_cuts
+from src.v2.scale.cluster_opening import open_cluster
 from src.v2.scale.cluster_shares import share_evenly, share_rows
 from src.v2.scale.dask_engine import DaskEngine, date_edges, ticker_slices
 from src.v2.scale.engine import BuiltPanel, LocalEngine
@@ -62,23 +65,30 @@ def test_a_panel_from_a_cluster_equals_the_local_one_to_the_bit(
     )
 
 
-def test_folds_on_a_cluster_forecast_what_local_ones_do(
+def test_a_fold_on_a_cluster_forecasts_what_a_local_one_does(
     cluster: Cluster, built: BuiltPanel, local: BuiltPanel
 ) -> None:
     config = small_config()
     ours, schedule = trainer_of(built, DaskEngine(cluster), config)
     plain, _ = trainer_of(local, LocalEngine(), config)
-    for fold in schedule.folds[-2:]:
-        here = plain.fold(fold, schedule.holdout_start)
-        there = ours.fold(fold, schedule.holdout_start)
-        assert there.test.keys.equals(here.test.keys)
-        assert (there.train, there.train_rows, there.purged_rows) == (
-            here.train,
-            here.train_rows,
-            here.purged_rows,
-        )
-        assert spearmanr(there.forecast, here.forecast).statistic >= 0.99
-        assert abs(rank_ic(there) - rank_ic(here)) <= 0.002
+    fold = schedule.folds[-1]
+    here = plain.fold(fold, schedule.holdout_start)
+    there = ours.fold(fold, schedule.holdout_start)
+    assert there.test.keys.equals(here.test.keys)
+    assert (there.train, there.train_rows, there.purged_rows) == (
+        here.train,
+        here.train_rows,
+        here.purged_rows,
+    )
+    assert spearmanr(there.forecast, here.forecast).statistic >= 0.99
+    assert abs(rank_ic(there) - rank_ic(here)) <= 0.002
+    # One model explains rows on the workers as it does here, to the bit.
+    mine, theirs = (
+        explain_folds([dataclasses.replace(there, test=test)], plain.plan, 200, 0)
+        for test in (here.test, there.test)
+    )
+    assert mine.values.tobytes() == theirs.values.tobytes()
+    assert mine.base.tobytes() == theirs.base.tobytes()
 
 
 def rank_ic(fit: FoldFit) -> float:
@@ -137,7 +147,7 @@ def test_no_service_of_a_local_cluster_is_open_to_other_machines(cluster: Cluste
 
 
 def test_without_a_scheduler_the_error_names_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters, "CONNECT_SEC", 1)
+    monkeypatch.setattr(cluster_opening, "CONNECT_SEC", 1)
     config = small_config(scale={"scheduler": "tcp://127.0.0.1:9"})
     with (
         pytest.raises(ClusterError, match=r"tcp://127\.0\.0\.1:9 within 1 sec.*dask scheduler"),
@@ -150,8 +160,8 @@ def test_a_worker_with_other_code_is_refused(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = cluster.client.scheduler_info(n_workers=-1)["address"]
-    other = {**clusters.identity_of_code(), "code of omninmo": "another"}
-    monkeypatch.setattr(clusters, "own_identity", lambda: other)
+    other = {**cluster_opening.identity_of_code(), "code of omninmo": "another"}
+    monkeypatch.setattr(cluster_opening, "own_identity", lambda: other)
     config = small_config(scale={"scheduler": address})
     with (
         pytest.raises(ClusterError, match=r"code of omninmo .*, here it is another"),
