@@ -112,10 +112,12 @@ def _build_and_fit(
     import polars as pl
 
     from src.v2.console import progress_bar
+    from src.v2.data.context import Context
     from src.v2.features.families import active_features
     from src.v2.modeling.folds import schedule_folds
     from src.v2.modeling.labels import plan_label
     from src.v2.modeling.walk_forward import make_trainer
+    from src.v2.scale.engine import PanelInputs
     from src.v2.scale.external import build_external
 
     scratch = folder / "scratch"
@@ -124,18 +126,15 @@ def _build_and_fit(
     building, fitting = Memory(), Memory()
     plan = plan_label(config.label, tickers)
     with disk.watched(), building.watched():
-        built = build_external(
+        inputs = PanelInputs(
             pl.scan_parquet(folder / "bars" / "*.parquet"),
+            None,
+            Context(),
             active_features(config.features),
-            None,
-            None,
             plan,
             config.features.min_history,
-            scratch,
-            rows_at_once,
-            stages,
-            progress_bar,
         )
+        built = build_external(inputs, scratch, rows_at_once, stages, progress_bar)
     panel = built.panel
     schedule = schedule_folds(list(panel.sessions), config.validation, config.label.span)
     with disk.watched(), fitting.watched(), stages.stage("fold"):

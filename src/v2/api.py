@@ -34,9 +34,9 @@ from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.xgboost_trees import load_xgboost
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import MODEL_NAME, read_card
-from src.v2.panel_building import panel_folder
 from src.v2.pipeline import Trained, prepare_panel, train_model
 from src.v2.records import Coverage, Drop, UniverseCoverage
+from src.v2.scale.opening import open_engine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,8 +110,8 @@ def train(
     known = dataclasses.replace(
         context or Context(), lag=config.data.context_lag, max_age=config.data.context_max_age
     )
-    with panel_folder(config) as scratch:
-        prepared = prepare_panel(cleaned, market, coverage, config, stages, known, scratch=scratch)
+    with open_engine(config, stages) as engine:
+        prepared = prepare_panel(cleaned, market, coverage, config, stages, known, engine)
         return train_model(prepared, config, stages, uncounted(), no_progress)
 
 

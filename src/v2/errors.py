@@ -42,6 +42,10 @@ class SourceUnavailable(OmninmoError):
     """A data vendor cannot be reached or gives nothing."""
 
 
+class ClusterError(OmninmoError):
+    """A cluster cannot be reached, does not fit, or is lost."""
+
+
 class TrackingError(OmninmoError):
     """MLflow's store cannot be reached or refuses to write."""
 

@@ -9,7 +9,6 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -44,7 +43,6 @@ from src.v2.out_of_sample import (
     score_holdout_rows,
     show_walk_forward,
 )
-from src.v2.panel_building import OnDisk, make_panel
 from src.v2.records import (
     Coverage,
     Drop,
@@ -53,6 +51,7 @@ from src.v2.records import (
     LearningCurve,
     TrainingResult,
 )
+from src.v2.scale.engine import Engine, LocalEngine, PanelInputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,10 @@ class Prepared:
     """What was known beside the bars; its sectors serve the evaluation too."""
     needed: frozenset[str]
     """What of the context the features in force read: series by name, and sector."""
-    on_disk: OnDisk | None = None
-    """Where the features lie; None for memory."""
+    engine: Engine
+    """Who built the panel, and fits on it."""
+    place: str | None
+    """Where the features lie, in one line; None for memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def prepare_panel(
     config: Config,
     stages: Stages,
     context: Context | None = None,
-    scratch: Path | None = None,
+    engine: Engine | None = None,
     track: Track = no_progress,
 ) -> Prepared:
     """Compute features and labels, and lay the folds.
@@ -113,11 +114,11 @@ def prepare_panel(
         What the bars are.
     context
         Series that all tickers share, and sectors; None for neither.
-    scratch
-        Folder for a panel on disk, from `src.v2.panel_building.panel_folder`; it must outlive
-        what is prepared.
+    engine
+        Who builds the panel and fits on it, from `src.v2.scale.opening.open_engine`; it must
+        outlive what is prepared. None for this process and its memory.
     track
-        Shows progress over the passes of a panel on disk.
+        Shows progress over the parts of a panel that is not built at once.
 
     Raises
     ------
@@ -136,7 +137,10 @@ def prepare_panel(
     own = {feature.name for feature in load_own_features(config.features.modules)}
     own_features = [feature for feature in features if feature.name in own]
     _refuse_look_ahead(bars, own_features, market, context)
-    built = make_panel(bars, market, context, features, plan, config, stages, scratch, track)
+    engine = LocalEngine() if engine is None else engine
+    history = config.features.min_history
+    inputs = PanelInputs(bars, market, context, features, plan, history)
+    built = engine.build_panel(inputs, stages, track)
     panel = built.panel
     report = describe_features(features, panel.names, built.left_out, built.infinite)
     universe = tuple(bars["ticker"].unique().sort().to_list())
@@ -153,7 +157,8 @@ def prepare_panel(
         bars.select("date", "ticker", "close", *({MEMBER} & set(bars.columns))),
         context,
         needed_context(features, panel.names),
-        built.on_disk,
+        engine,
+        built.place,
     )
 
 
@@ -184,6 +189,7 @@ def train_model(
     """
     panel, schedule, plan = prepared.panel, prepared.schedule, prepared.plan
     trainer = make_trainer(panel, plan, config.model, config.validation, config.seed)
+    trainer = prepared.engine.lend(trainer)
     with stages.stage("walk-forward"):
         steps = walk_forward(trainer, schedule)
         fits = [

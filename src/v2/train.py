@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,12 @@ def train(config: Config, run_log: RunLog) -> Trained:
     OmninmoError
         Saying what stands in the way; nothing half-written is left behind.
     """
+    with ExitStack() as stack:
+        return _train(config, run_log, stack)
+
+
+def _train(config: Config, run_log: RunLog, stack: ExitStack) -> Trained:
+    """Train; what must be closed in every case is left to the stack."""
     started = time.perf_counter()
     now = dt.datetime.now().astimezone()
     stages = Stages(live=True)
@@ -70,8 +77,9 @@ def train(config: Config, run_log: RunLog) -> Trained:
         from src.v2.data.context import load_context
         from src.v2.data.sources import load_bars
         from src.v2.modeling.learners.xgboost_trees import check_device
-        from src.v2.panel_building import panel_folder
+        from src.v2.scale.opening import open_engine
     check_device(config.model)
+    engine = stack.enter_context(open_engine(config, stages))
     with stages.stage("bars"):
         context = load_context(config.data)
         bars, market, coverage = load_bars(
@@ -84,13 +92,12 @@ def train(config: Config, run_log: RunLog) -> Trained:
         show_note(
             f"data.sectors knows no sector of {len(unknown)} of {len(coverage.tickers)} tickers."
         )
-    with panel_folder(config) as scratch:
-        prepared = pipeline.prepare_panel(
-            bars, market, coverage, config, stages, context, scratch, progress_bar
-        )
-        with stages.stage("waiting for MLflow"):
-            store.wait()
-        return _train_prepared(prepared, config, stages, run_log, now, started)
+    prepared = pipeline.prepare_panel(
+        bars, market, coverage, config, stages, context, engine, progress_bar
+    )
+    with stages.stage("waiting for MLflow"):
+        store.wait()
+    return _train_prepared(prepared, config, stages, run_log, now, started)
 
 
 def _train_prepared(
@@ -109,7 +116,6 @@ def _train_prepared(
     from src.v2.tracking.runs import training_run
 
     coverage = prepared.coverage
-    panel_line = None if prepared.on_disk is None else prepared.on_disk.words()
     tags = _tags(config, coverage, now)
     with training_run(config.mlflow, run_name=_run_name(config, coverage, now), tags=tags) as run:
         trained = pipeline.train_model(
@@ -126,9 +132,9 @@ def _train_prepared(
         problem = _log(trained, run, run_log, written, stages, started)
         if problem is not None:
             # Shown here, since the summary of a finished training is worth more than the error.
-            _print(trained, written, "not logged in full, see the error below", panel_line)
+            _print(trained, written, "not logged in full, see the error below", prepared.place)
             raise problem
-    _print(trained, written, _run_line(config, run), panel_line)
+    _print(trained, written, _run_line(config, run), prepared.place)
     return trained
 
 
@@ -166,7 +172,7 @@ def _log(
     return None
 
 
-def _print(trained: Trained, written: Written, run_line: str, panel_line: str | None) -> None:
+def _print(trained: Trained, written: Written, run_line: str, place: str | None) -> None:
     from src.v2.training_summary import print_summary
 
     print_summary(
@@ -174,7 +180,7 @@ def _print(trained: Trained, written: Written, run_line: str, panel_line: str | 
         model_path=written.model,
         report_path=written.page,
         run_line=run_line,
-        panel_line=panel_line,
+        panel_line=place,
     )
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from src.v2.explain.shap_values import explain_rows, sample_rows_by_date
+from src.v2.explain.shap_values import Explainer, sample_rows_by_date
+from src.v2.modeling.feature_rows import map_rows
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.walk_forward import FoldFit
 from src.v2.records import ShapSample
@@ -24,11 +25,14 @@ def explain_folds(fits: Sequence[FoldFit], plan: LabelPlan, rows: int, seed: int
         inside = chosen[(chosen >= start) & (chosen < stop)] - start
         if not len(inside):
             continue
-        matrix = np.asarray(fit.test.feature_rows[inside])
-        value, base = explain_rows(fit.model.booster, matrix, fit.test.names, fit.model.rounds)
+        told = fit.test.feature_rows[inside]
+        explain = Explainer(fit.model.booster, fit.test.names, fit.model.rounds)
+        value, base = (
+            np.concatenate(parts) for parts in zip(*map_rows(told, explain), strict=True)
+        )
         number = pl.lit(fit.fold.number, dtype=pl.Int32).alias("fold")
         keys.append(fit.test.keys[inside].select("date", "ticker", number))
-        features.append(matrix)
+        features.append(np.asarray(told))
         values.append(value)
         bases.append(base)
     outputs = plan.classes if len(plan.classes) > 2 else ("forecast",)

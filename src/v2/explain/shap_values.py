@@ -8,6 +8,7 @@ a wrong base score gives sums that are off without any error.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,6 +109,25 @@ def explain_rows(
     values, base = parts[..., :-1], parts[..., -1]
     _check_additivity(values.sum(axis=2, dtype=np.float64) + base, margin, "margin")
     return values, base
+
+
+@dataclass(frozen=True, slots=True)
+class Explainer:
+    """Explains rows where they lie: it can be sent to another process.
+
+    Parameters
+    ----------
+    booster, feature_names, rounds
+        As for `explain_rows`.
+    """
+
+    booster: xgboost.Booster
+    feature_names: Sequence[str]
+    rounds: int
+
+    def __call__(self, features: Array) -> tuple[Array, Array]:
+        """Split each row's margin into contributions and a bias, see `explain_rows`."""
+        return explain_rows(self.booster, features, self.feature_names, self.rounds)
 
 
 def interaction_rows(

@@ -130,10 +130,16 @@ class StoredRows:
         ValueError
             When the rows are not in the order of the store.
         """
-        return self.store.run(self._picks(), work)
+        return self.store.run(self.picks(), work)
 
-    def _picks(self) -> list[Pick]:
-        """Part the rows by block."""
+    def picks(self) -> list[Pick]:
+        """Part the rows by block.
+
+        Raises
+        ------
+        ValueError
+            When the rows are not in the order of the store.
+        """
         if len(self.places) > 1 and (np.diff(self.places) <= 0).any():
             raise ValueError("rows are worked on in the order of the store, each of them once")
         starts = self.store.starts

@@ -20,17 +20,15 @@ import numpy as np
 import polars as pl
 
 from src.v2.console import Stages, Track, no_progress
-from src.v2.data.context import Context
 from src.v2.errors import OmninmoError
 from src.v2.features.as_of import add_series
 from src.v2.features.compute import usable_features
 from src.v2.features.inputs import MeanReturns, add_levels, own_returns
-from src.v2.features.registry import Feature
 from src.v2.modeling.feature_rows import Places
-from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.panel import Panel
-from src.v2.scale.bar_chunks import BarChunks, Bars, Survey, chunk_bars, survey_bars
+from src.v2.scale.bar_chunks import BarChunks, Survey, chunk_bars, survey_bars
 from src.v2.scale.disk_store import DiskStore, write_block
+from src.v2.scale.engine import PanelInputs
 from src.v2.scale.keys import collect_panel, read_keys, write_keys
 from src.v2.scale.passes import PanelPlan, add_counts, date_pass, ticker_pass
 from src.v2.scale.pieces import drop_years, read_pieces, write_pieces
@@ -70,12 +68,7 @@ class ExternalPanel:
 
 
 def build_external(
-    bars: Bars,
-    features: Sequence[Feature],
-    market: pl.DataFrame | None,
-    context: Context | None,
-    label: LabelPlan,
-    min_history: int,
+    inputs: PanelInputs,
     folder: Path,
     rows_at_once: int,
     stages: Stages,
@@ -85,19 +78,8 @@ def build_external(
 
     Parameters
     ----------
-    bars
-        | date | ticker | close | and, where known, more |; any order, one row a ticker and date.
-        A scan of files is never read whole.
-    features
-        What is wanted; what the bars lack columns for is left out.
-    market
-        | date | close | of the market, or None.
-    context
-        Series that all tickers share, and sectors; None for neither.
-    label
-        The label in force.
-    min_history
-        A ticker's own earlier bars before its rows enter.
+    inputs
+        What the panel is built of; bars that are a scan of files are never read whole.
     folder
         Empty but for the lock of its owner; the panel lives as long as it does.
     rows_at_once
@@ -121,14 +103,15 @@ def build_external(
         When no row has both features and a label.
     """
     with _full_disk_told(folder), stages.stage("features"):
-        survey = survey_bars(bars, rows_at_once)
+        survey = survey_bars(inputs.bars, rows_at_once)
         dates = survey.dates["date"]
-        kept, left_out = usable_features(survey.known, features, context, dates)
+        kept, left_out = usable_features(survey.known, inputs.features, inputs.context, dates)
         spans = _cut_dates(survey.dates.filter(pl.col("rows") > 0), rows_at_once)
-        chunks = chunk_bars(bars, survey, folder / "bars", rows_at_once)
-        sessions = add_series(_market_sessions(chunks, survey, market), context)
-        sectors = {} if context is None else context.sectors
-        plan = PanelPlan(tuple(kept), sessions, dates, label, min_history, sectors)
+        chunks = chunk_bars(inputs.bars, survey, folder / "bars", rows_at_once)
+        sessions = add_series(_market_sessions(chunks, survey, inputs.market), inputs.context)
+        plan = PanelPlan(
+            *(tuple(kept), sessions, dates, inputs.plan, inputs.min_history, inputs.context.sectors)
+        )
         what = f"The panel of {survey.rows:,} rows and {len(kept)} features"
         check_space(folder, bytes_needed(survey.dates, spans, plan), what)
         infinite = _first_pass(chunks, survey.chunks, plan, folder / "pieces", track)

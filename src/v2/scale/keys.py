@@ -85,6 +85,8 @@ def _column(keys: pl.LazyFrame, name: str) -> pl.Series:
 
 def _codes(rows: pl.Series, tickers: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
     """Give each row the number of its ticker, as `src.v2.modeling.panel.ticker_codes` does."""
-    ordered = tickers.sort("first", "ticker", nulls_last=True).select("ticker").with_row_index("code")
+    ordered = (
+        tickers.sort("first", "ticker", nulls_last=True).select("ticker").with_row_index("code")
+    )
     found = rows.to_frame().join(ordered, on="ticker", how="left", maintain_order="left")
     return found["code"].to_numpy().astype(np.int32)

@@ -21,6 +21,7 @@ from src.v2.features.compute import FeatureTable, compute_features
 from src.v2.features.families import active_features
 from src.v2.modeling.labels import plan_label
 from src.v2.modeling.panel import Panel, build_panel
+from src.v2.scale.engine import PanelInputs
 from src.v2.scale.external import ExternalPanel, build_external
 from src.v2.tests.synthetic import ragged, random_walk_bars
 
@@ -68,17 +69,15 @@ def _on_disk(
     market: pl.DataFrame | None = None,
     context: Context | None = None,
 ) -> ExternalPanel:
-    return build_external(
+    inputs = PanelInputs(
         bars,
-        active_features(config.features, context.series if context else ()),
         market,
-        context,
+        context or Context(),
+        active_features(config.features, context.series if context else ()),
         plan_label(config.label, TICKERS),
         config.features.min_history,
-        folder,
-        rows_at_once,
-        Stages(),
     )
+    return build_external(inputs, folder, rows_at_once, Stages())
 
 
 def _assert_equal(found: ExternalPanel, wanted: tuple[Panel, int, FeatureTable]) -> None:
@@ -257,7 +256,8 @@ def test_progress_is_told_for_both_passes(tmp_path: Path) -> None:
     bars, config = _bars(8, 120), _config(features=FEW)
     features, plan = active_features(config.features), plan_label(config.label, TICKERS)
     stages = Stages()
-    build_external(bars, features, None, None, plan, 40, tmp_path, 600, stages, track)
+    inputs = PanelInputs(bars, None, Context(), features, plan, 40)
+    build_external(inputs, tmp_path, 600, stages, track)
     assert [name for name, _, _ in told] == ["features by ticker", "panel by date"]
     assert all(total == done > 1 for _, total, done in told)
     assert list(stages.seconds) == ["features", "panel"]

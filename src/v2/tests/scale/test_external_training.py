@@ -15,13 +15,13 @@ from src.v2.config import Config
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 from src.v2.data.bars import clean_bars
-from src.v2.errors import ConfigError
 from src.v2.explain import drift, noise_probes
 from src.v2.ledgers import uncounted
 from src.v2.modeling import baseline_fits
 from src.v2.modeling.feature_rows import StoredRows
-from src.v2.panel_building import panel_folder
 from src.v2.pipeline import Prepared, prepare_panel, train_model
+from src.v2.scale.engine import Engine
+from src.v2.scale.opening import open_engine
 from src.v2.tests.evaluation.leakage.planted import coverage_of
 from src.v2.tests.synthetic import ragged, random_walk_bars
 from src.v2.tests.workplace import Workplace
@@ -48,34 +48,29 @@ def _config(mode: str, scratch: Path, label: dict[str, Any] | None = None) -> Co
     return load_config((), environ={}, overlay=overlay, files=False)
 
 
-def _prepare(bars: pl.DataFrame, config: Config, scratch: Path | None) -> Prepared:
-    return prepare_panel(bars, None, coverage_of(bars), config, Stages(), None, scratch)
+def _prepare(bars: pl.DataFrame, config: Config, engine: Engine | None = None) -> Prepared:
+    return prepare_panel(bars, None, coverage_of(bars), config, Stages(), None, engine)
 
 
 def test_what_is_prepared_is_equal_but_for_where_it_lies(tmp_path: Path) -> None:
     bars = ragged(random_walk_bars(24, 900, 1))
     config = _config("external", tmp_path)
-    wanted = _prepare(bars, _config("memory", tmp_path), None)
-    with panel_folder(config) as scratch:
-        found = _prepare(bars, config, scratch)
+    wanted = _prepare(bars, _config("memory", tmp_path))
+    with open_engine(config, Stages()) as engine:
+        found = _prepare(bars, config, engine)
         assert isinstance(found.panel.feature_rows, StoredRows)
         np.testing.assert_array_equal(
             found.panel.features.view(np.uint32), wanted.panel.features.view(np.uint32)
         )
-        assert found.on_disk is not None
-        assert f"{found.on_disk.blocks} blocks" in found.on_disk.words()
-        assert str(scratch) in found.on_disk.words()
-        assert found.on_disk.bytes > found.panel.features.nbytes
+        (scratch,) = tmp_path.glob("run-*")
+        blocks = len(list((scratch / "blocks").iterdir()))
+        assert found.place is not None
+        assert f"{blocks} blocks" in found.place and str(scratch) in found.place
     assert found.panel.keys.equals(wanted.panel.keys)
     for name in ("schedule", "plan", "features", "stretched", "coverage", "universe"):
         assert getattr(found, name) == getattr(wanted, name)
-    assert wanted.on_disk is None
+    assert wanted.place is None
     assert not list(tmp_path.glob("run-*"))
-
-
-def test_without_a_folder_that_outlives_it_no_panel_is_put_on_disk(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--scale\.mode memory"):
-        _prepare(random_walk_bars(24, 900, 1), _config("external", tmp_path), None)
 
 
 def test_the_audit_asks_for_a_panel_in_memory(
@@ -100,8 +95,8 @@ def test_a_training_on_disk_never_holds_all_rows_and_gives_nearly_the_same(
     results = []
     for mode in ("memory", "external"):
         config = _config(mode, tmp_path, label)
-        with panel_folder(config) as scratch:
-            prepared = _prepare(bars, config, scratch)
+        with open_engine(config, Stages()) as engine:
+            prepared = _prepare(bars, config, engine)
             rows = len(prepared.panel.session)
             results.append(train_model(prepared, config, Stages(), uncounted(), no_progress).result)
     assert 0 < max(largest) <= BLOCK + 40 < rows / 3
