@@ -32,7 +32,6 @@ FLOORS = [
     {"out_of_sample"},
     {"judgement", "ledgers"},
     {"explanation"},
-    {"panel_building"},
     {"pipeline"},
     {"forecasting"},
     {"api"},
