@@ -277,6 +277,23 @@ class MlflowConfig(Section):
         description="template: model_type, mode, forward_days, dataset_name, run_timestamp, env",
     )
     log_artifacts: bool = Field(True, description="keep files and the model with the run")
+    registered_model_name: str = Field(
+        "stock_prediction",
+        pattern=r"^[\w -]+$",
+        description="name that versions are registered under; one for each horizon and universe",
+    )
+    register_model: bool = Field(
+        False, description="register the trained model as a version, with the alias challenger"
+    )
+
+    @model_validator(mode="after")
+    def _registers_what_is_kept(self) -> MlflowConfig:
+        if self.register_model and not (self.enabled and self.log_artifacts):
+            raise ValueError(
+                "register_model needs enabled and log_artifacts, since a version is a model that "
+                f"a run keeps; got enabled {self.enabled}, log_artifacts {self.log_artifacts}"
+            )
+        return self
 
     @field_validator("run_name")
     @classmethod
