@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import sys
 import tempfile
@@ -95,6 +96,8 @@ def train(config: Config, run_log: RunLog) -> Trained:
         trained = pipeline.train_model(
             prepared, config, stages, counted(config, coverage), progress_bar
         )
+        card = dataclasses.replace(trained.card, git_commit=tags.get("git_commit"))
+        trained = dataclasses.replace(trained, card=card)
         identity = RunIdentity(
             planned_name(config, trained.card),
             run.run_id or None,

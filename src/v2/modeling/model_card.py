@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from src.v2.config import Config, module_hashes
+from src.v2.features.code_check import code_hash, feature_numbers
 from src.v2.modeling.labels import LabelPlan, Target
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.probabilities import ProbabilityMap
 from src.v2.modeling.shown_return import RankMap
 from src.v2.records import Mode, TrainingResult
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VERSIONED = ("mlflow", "numpy", "polars", "scikit-learn", "shap", "xgboost")
 
 
@@ -61,6 +62,12 @@ class ModelCard:
     verdict: str = "no verdict"
     verdict_reasons: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    code_hash: str = ""
+    """Of the sources of the features; empty before schema version 3."""
+    feature_check: dict[str, float] = field(default_factory=dict)
+    """What each feature gave on made-up bars, by `src.v2.features.code_check`."""
+    git_commit: str | None = None
+    """Commit of the code that trained it, where known."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -111,6 +118,8 @@ def make_card(
         verdict=result.evaluation.verdict.word,
         verdict_reasons=result.evaluation.verdict.reasons,
         versions=installed_versions(),
+        code_hash=code_hash(),
+        feature_check=feature_numbers(config.features, window.names, with_market=with_market),
     )
 
 

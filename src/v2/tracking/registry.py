@@ -6,17 +6,23 @@ is the project's own model folder (booster and card), never a pickle.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from src.v2.errors import ConfigError, ModelError
 from src.v2.tracking.complaints import refusals
 from src.v2.tracking.entities import fit_text
+from src.v2.tracking.model_version import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    ModelVersion,
+    listed,
+    version_record,
+)
 from src.v2.tracking.package_cache import PACKAGE_TAG, cached_package
 from src.v2.tracking.store import is_missing, open_client
 from src.v2.tracking.uris import StoreAddress, parse_address
@@ -24,11 +30,7 @@ from src.v2.tracking.uris import StoreAddress, parse_address
 if TYPE_CHECKING:
     from src.v2.config import MlflowConfig
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous_champion"
-"""Aliases: the model in use, the one that asks to be, and the one that was before."""
-
-FORCED = "forced"
-"""Tag of a version that was promoted although a check said no."""
+__all__ = ["CHALLENGER", "CHAMPION", "PREVIOUS", "ModelVersion", "Registry", "resolve"]
 
 MODEL_TAG = "model_id"
 """Tag of a version: the logged model that it is."""
@@ -38,39 +40,6 @@ ABOUT = "Stock forecasts of omninmo. The alias champion is the model in use."
 _URI = re.compile(r"models:/+([^/:@.%\"']+)(?:@([\w-]+)|/(\d+|latest))")
 _UNKNOWN = "RESOURCE_DOES_NOT_EXIST"
 _TAKEN = "RESOURCE_ALREADY_EXISTS"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelVersion:
-    """A version of the registered model.
-
-    Parameters
-    ----------
-    version
-        Counted by MLflow from 1.
-    aliases
-        In the order of the alphabet.
-    run_id
-        The training run that made it; empty where MLflow knows none.
-    tags
-        As `src.v2.lifecycle.registration.version_tags` makes them, and what promotion added.
-    """
-
-    name: str
-    version: int
-    aliases: tuple[str, ...]
-    run_id: str
-    tags: Mapping[str, str]
-    description: str
-    created: dt.datetime
-
-    @property
-    def forced(self) -> str:
-        """Who promoted it although a check said no, when and why; empty where nobody did."""
-        if self.tags.get(FORCED) != "true":
-            return ""
-        told = {key: self.tags.get(f"{FORCED}_{key}", "?") for key in ("by", "at", "reason")}
-        return f"forced by {told['by']} at {told['at']}: {told['reason']}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +140,7 @@ class Registry:
                 found += page
                 token = page.token or ""
         aliases = dict(model.aliases)
-        made = (_version(self.name, item, aliases) for item in found)
+        made = (version_record(self.name, item, aliases) for item in found)
         return tuple(sorted(made, key=lambda item: -item.version))
 
     def aliases(self) -> dict[str, int]:
@@ -194,7 +163,7 @@ class Registry:
                 return version
         raise ModelError(
             f"No version of {self.name!r} has the alias {alias!r} in {self.store}; it has "
-            f"{_shown(versions)}. make promote gives the alias champion to a challenger, make "
+            f"{listed(versions)}. make promote gives the alias champion to a challenger, make "
             "train ARGS=--register makes a challenger."
         )
 
@@ -211,7 +180,7 @@ class Registry:
             if number == "latest" or version.version == int(number):
                 return version
         raise ModelError(
-            f"{self.name!r} has no version {number} in {self.store}; it has {_shown(versions)}."
+            f"{self.name!r} has no version {number} in {self.store}; it has {listed(versions)}."
         )
 
     def package(self, version: ModelVersion, cache: Path) -> Path:
@@ -329,26 +298,3 @@ class Registry:
             if getattr(error, "error_code", "") != excused:
                 raise
             return None
-
-
-def _version(name: str, item: Any, aliases: Mapping[str, str]) -> ModelVersion:
-    """Take what matters from MLflow's record."""
-    number = int(item.version)
-    return ModelVersion(
-        name,
-        number,
-        tuple(sorted(alias for alias, version in aliases.items() if int(version) == number)),
-        str(item.run_id or ""),
-        MappingProxyType(dict(item.tags)),
-        str(item.description or ""),
-        dt.datetime.fromtimestamp(item.creation_timestamp / 1000, dt.UTC),
-    )
-
-
-def _shown(versions: tuple[ModelVersion, ...]) -> str:
-    """Name versions with their aliases."""
-    named = [
-        f"{item.version} ({', '.join(item.aliases)})" if item.aliases else str(item.version)
-        for item in versions[:10]
-    ]
-    return "the versions " + ", ".join(named) + (", …" if len(versions) > 10 else "")
