@@ -37,7 +37,8 @@ Train on daily bars: purged walk-forward, executive summary, MLflow run.
   python -m src.v2.train --mode classification --forward-days 60
   python -m src.v2.train --data.source files --data.path prices.parquet --tickers AAPL MSFT
 
---force-sample uses the bundled sample; -y replaces an existing --model-path.
+--force-sample uses the bundled sample; -y replaces an existing --model-path; --register makes
+the model a version in MLflow's registry, with the alias challenger.
 """
 
 
@@ -106,12 +107,15 @@ def train(config: Config, run_log: RunLog) -> Trained:
             trained.card.versions,
         )
         written = write_files(config, trained, identity, stages)
-        problem = _log(trained, run, run_log, written, stages, started)
+        problem: OmninmoError | None = _log(trained, run, run_log, written, stages, started)
+        registered = ""
+        if problem is None and config.mlflow.register_model:
+            registered, problem = _register(config, trained, run.run_id, written)
         if problem is not None:
             # Shown here, since the summary of a finished training is worth more than the error.
             _print(trained, written, "not logged in full, see the error below")
             raise problem
-    _print(trained, written, _run_line(config, run))
+    _print(trained, written, _run_line(config, run) + registered)
     return trained
 
 
@@ -147,6 +151,21 @@ def _log(
         error.add_note(saved)
         raise
     return None
+
+
+def _register(
+    config: Config, trained: Trained, run_id: str, written: Written
+) -> tuple[str, OmninmoError | None]:
+    """Register the model as challenger; give the words for the summary, or what went wrong."""
+    from src.v2.lifecycle.registration import register_challenger
+
+    try:
+        version = register_challenger(config, run_id, trained.card)
+    except OmninmoError as error:
+        error.add_note(f"the model is saved in {written.model}, its run {run_id} is logged")
+        return "", error
+    name = config.mlflow.registered_model_name
+    return f"; registered as version {version.version} of {name}, challenger: make promote", None
 
 
 def _print(trained: Trained, written: Written, run_line: str) -> None:

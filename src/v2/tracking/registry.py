@@ -125,6 +125,11 @@ class Registry:
         """The store's address, safe to show."""
         return self._address.shown
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the store lies on this machine, and answers at once."""
+        return self._address.kind in ("sqlite", "folder")
+
     def versions(self) -> tuple[ModelVersion, ...]:
         """List all versions, newest first; none when nothing is registered."""
         with refusals(self._address):

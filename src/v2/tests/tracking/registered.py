@@ -50,19 +50,22 @@ CARD = ModelCard(
 
 
 def log_model_run(
-    config: MlflowConfig, booster: Path, example: pl.DataFrame, **changes: Any
+    config: MlflowConfig, booster: Path, example: pl.DataFrame | None = None, **changes: Any
 ) -> str:
-    """Log a run with a model folder, as training does, and give its id."""
+    """Log a run with a model folder, as training does, and give its id.
+
+    Without an example the logged model holds nothing but that folder, which is quicker.
+    """
     card = dataclasses.replace(CARD, **changes)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         shutil.copyfile(booster, folder / MODEL_NAME)
         (folder / CARD_NAME).write_text(json.dumps(dataclasses.asdict(card)))
+        tags = {PACKAGE_TAG: package_hash(folder) or ""}
         with training_run(config, run_name="r") as run:
-            run.log_model(
-                folder / MODEL_NAME,
-                example=example,
-                tags={PACKAGE_TAG: package_hash(folder) or ""},
-                card_file=folder / CARD_NAME,
-            )
+            if example is None:
+                run._publish_model(run._create_model((), {}, tags), folder)
+            else:
+                model = folder / MODEL_NAME
+                run.log_model(model, example=example, tags=tags, card_file=folder / CARD_NAME)
     return run.run_id

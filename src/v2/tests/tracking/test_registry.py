@@ -25,9 +25,9 @@ LogRun = Callable[..., str]
 
 
 @pytest.fixture
-def log_run(boosters: dict[str, Path], example: pl.DataFrame) -> LogRun:
+def log_run(boosters: dict[str, Path]) -> LogRun:
     def log(config: MlflowConfig, **changes: Any) -> str:
-        return log_model_run(config, boosters["regression"], example, **changes)
+        return log_model_run(config, boosters["regression"], **changes)
 
     return log
 
@@ -45,10 +45,10 @@ def two_versions(sqlite_store: MlflowConfig, log_run: LogRun) -> Registry:
 
 
 def test_what_was_registered_comes_back_whole_by_every_name(
-    any_store: MlflowConfig, log_run: LogRun, boosters: dict[str, Path], tmp_path: Path
+    any_store: MlflowConfig, boosters: dict[str, Path], example: pl.DataFrame, tmp_path: Path
 ) -> None:
     config = any_store.model_copy(update={"registered_model_name": f"m {tmp_path.name}"})
-    run_id = log_run(config)
+    run_id = log_model_run(config, boosters["regression"], example)
     made = Registry(config).register(run_id, {"verdict": "evidence"}, "# A page")
     registry = Registry(config)
     registry.set_alias(CHAMPION, made.version)
