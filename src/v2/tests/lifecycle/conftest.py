@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
+import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import pytest
 from src.v2.config import Config, MlflowConfig, PathsConfig, PromoteConfig
 from src.v2.evaluation.audit_log import AuditKey, record_audit
 from src.v2.evaluation_records import GuardCheck, Verdict
+from src.v2.lifecycle.promotion import promote
 from src.v2.lifecycle.registration import register_challenger
 from src.v2.stored_records import encode
 from src.v2.tests.synthetic import weekdays
@@ -121,4 +125,38 @@ def bench(
     boosters: dict[str, Path],  # noqa: F811
     tmp_path: Path,
 ) -> Bench:
+    """A store without a version."""
     return Bench(sqlite_store, boosters["regression"], tmp_path)
+
+
+@pytest.fixture(scope="session")
+def crowned_template(
+    empty_database: Path,  # noqa: F811
+    boosters: dict[str, Path],  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Folder of a store whose version 1, of skill 0.1, is champion; made once."""
+    folder = tmp_path_factory.mktemp("crowned")
+    shutil.copy(empty_database, folder / "mlruns.db")
+    bench = Bench(_store_in(folder), boosters["regression"], folder)
+    bench.version(0.1)
+    assert promote(bench.config()).outcome == "promoted"
+    with contextlib.closing(sqlite3.connect(folder / "mlruns.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return folder
+
+
+@pytest.fixture
+def crowned(
+    crowned_template: Path,
+    boosters: dict[str, Path],  # noqa: F811
+    tmp_path: Path,
+) -> Bench:
+    """A store of its own whose version 1 is champion; files of runs lie in the template."""
+    shutil.copy(crowned_template / "mlruns.db", tmp_path / "mlruns.db")
+    shutil.copytree(crowned_template / "ledger", tmp_path / "ledger")
+    return Bench(_store_in(tmp_path), boosters["regression"], tmp_path)
+
+
+def _store_in(folder: Path) -> MlflowConfig:
+    return MlflowConfig(tracking_uri=f"sqlite:///{folder / 'mlruns.db'}")

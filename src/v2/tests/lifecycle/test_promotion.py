@@ -27,11 +27,6 @@ def _aliases(bench: Bench) -> dict[str, int]:
     return Registry(bench.store).aliases()
 
 
-def _champion_of(bench: Bench, skill: float = 0.1) -> None:
-    bench.version(skill)
-    assert promote(bench.config()).outcome == "promoted"
-
-
 def test_the_first_champion_needs_no_rival(bench: Bench) -> None:
     bench.version(0.1)
     done = promote(bench.config())
@@ -42,17 +37,16 @@ def test_the_first_champion_needs_no_rival(bench: Bench) -> None:
     assert [event.outcome for event in read_events(bench.folder / "ledger")] == ["begun", "done"]
 
 
-def test_a_better_challenger_takes_over_and_can_be_rolled_back(bench: Bench) -> None:
-    _champion_of(bench)
-    bench.version(0.4)
-    assert promote(bench.config()).outcome == "promoted"
-    assert _aliases(bench) == {CHAMPION: 2, PREVIOUS: 1}
-    back = roll_back(bench.config(reason="it looks odd"))
+def test_a_better_challenger_takes_over_and_can_be_rolled_back(crowned: Bench) -> None:
+    crowned.version(0.4)
+    assert promote(crowned.config()).outcome == "promoted"
+    assert _aliases(crowned) == {CHAMPION: 2, PREVIOUS: 1}
+    back = roll_back(crowned.config(reason="it looks odd"))
     assert (back.outcome, back.version.version, back.champion) == ("rolled back", 1, 2)
-    assert _aliases(bench) == {CHAMPION: 1, PREVIOUS: 2}
-    roll_back(bench.config())
-    assert _aliases(bench) == {CHAMPION: 2, PREVIOUS: 1}
-    events = read_events(bench.folder / "ledger")
+    assert _aliases(crowned) == {CHAMPION: 1, PREVIOUS: 2}
+    roll_back(crowned.config())
+    assert _aliases(crowned) == {CHAMPION: 2, PREVIOUS: 1}
+    events = read_events(crowned.folder / "ledger")
     assert [(event.action, event.outcome) for event in events[4:6]] == [
         ("rollback", "begun"),
         ("rollback", "done"),
@@ -60,19 +54,18 @@ def test_a_better_challenger_takes_over_and_can_be_rolled_back(bench: Bench) -> 
     assert events[4].reason == "it looks odd"
 
 
-def test_the_gate_says_no_and_nothing_moves(bench: Bench) -> None:
-    _champion_of(bench)
-    bench.version(0.09, verdict=NO_EVIDENCE, audited=False)
-    before = Registry(bench.store).versions()
-    done = promote(bench.config())
+def test_the_gate_says_no_and_nothing_moves(crowned: Bench) -> None:
+    crowned.version(0.09, verdict=NO_EVIDENCE, audited=False)
+    before = Registry(crowned.store).versions()
+    done = promote(crowned.config())
     assert done.outcome == "refused" and done.gate is not None
     assert [check.name for check in done.gate.failed] == [
         "verdict",
         "audit",
         "better than the champion",
     ]
-    assert Registry(bench.store).versions() == before
-    event = read_events(bench.folder / "ledger")[-1]
+    assert Registry(crowned.store).versions() == before
+    event = read_events(crowned.folder / "ledger")[-1]
     assert (event.outcome, event.version, event.champion) == ("refused", 2, 1)
     assert [check["passed"] for check in event.checks] == [False, True, False, False, True]
 
@@ -151,10 +144,9 @@ def test_old_bars_are_a_note_and_decide_nothing(bench: Bench) -> None:
     assert any("90 days ago" in note for note in done.gate.notes)
 
 
-def test_another_horizon_is_named_not_compared(bench: Bench) -> None:
-    _champion_of(bench)
-    bench.version(0.4, forward_days=20)
-    done = promote(bench.config())
+def test_another_horizon_is_named_not_compared(crowned: Bench) -> None:
+    crowned.version(0.4, forward_days=20)
+    done = promote(crowned.config())
     assert done.gate is not None
     (check,) = done.gate.failed
     assert "it forecasts 5 sessions ahead, this one 20" in check.value
@@ -162,7 +154,8 @@ def test_another_horizon_is_named_not_compared(bench: Bench) -> None:
 
 
 def test_a_champion_whose_run_lost_its_forecasts_is_named_not_compared(bench: Bench) -> None:
-    _champion_of(bench)
+    bench.version(0.1)
+    promote(bench.config())
     champion = Registry(bench.store).by_alias(CHAMPION)
     for path in bench.folder.rglob(f"{champion.run_id}/artifacts/*.*"):
         path.unlink()
@@ -181,17 +174,15 @@ def test_a_challenger_without_a_record_is_refused_with_the_remedy(bench: Bench) 
         promote(bench.config())
 
 
-def test_the_champion_is_not_asked_again(bench: Bench) -> None:
-    _champion_of(bench)
-    assert promote(bench.config(version=1)).outcome == "already"
+def test_the_champion_is_not_asked_again(crowned: Bench) -> None:
+    assert promote(crowned.config(version=1)).outcome == "already"
     with pytest.raises(ModelError, match="has the alias 'challenger'"):
-        promote(bench.config())
+        promote(crowned.config())
 
 
-def test_there_is_nothing_to_roll_back_to(bench: Bench) -> None:
-    _champion_of(bench)
+def test_there_is_nothing_to_roll_back_to(crowned: Bench) -> None:
     with pytest.raises(ModelError, match=r"champion is 1, previous_champion none"):
-        roll_back(bench.config())
+        roll_back(crowned.config())
 
 
 STEPS = ("set_tags", "set_alias", "drop_alias")
@@ -199,10 +190,9 @@ STEPS = ("set_tags", "set_alias", "drop_alias")
 
 @pytest.mark.parametrize("stop", range(4))
 def test_an_interrupt_between_two_steps_leaves_a_champion_and_asking_again_ends_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, stop: int
+    crowned: Bench, monkeypatch: pytest.MonkeyPatch, stop: int
 ) -> None:
-    _champion_of(bench)
-    bench.version(0.4)
+    crowned.version(0.4)
     done = 0
 
     def stopping(real: Callable[..., None]) -> Callable[..., None]:
@@ -219,13 +209,13 @@ def test_an_interrupt_between_two_steps_leaves_a_champion_and_asking_again_ends_
         for name in STEPS:
             patch.setattr(Registry, name, stopping(getattr(Registry, name)))
         with pytest.raises(KeyboardInterrupt):
-            promote(bench.config())
-    between = _aliases(bench)
+            promote(crowned.config())
+    between = _aliases(crowned)
     assert between[CHAMPION] == (2 if stop == 3 else 1)
     assert between[CHALLENGER] == 2
-    assert promote(bench.config()).outcome == ("already" if stop == 3 else "promoted")
-    assert _aliases(bench) == {CHAMPION: 2, PREVIOUS: 1}
-    assert read_events(bench.folder / "ledger")[-1].outcome == "done"
+    assert promote(crowned.config()).outcome == ("already" if stop == 3 else "promoted")
+    assert _aliases(crowned) == {CHAMPION: 2, PREVIOUS: 1}
+    assert read_events(crowned.folder / "ledger")[-1].outcome == "done"
 
 
 def test_a_step_that_the_store_refuses_once_is_tried_again(
@@ -248,32 +238,30 @@ def test_a_step_that_the_store_refuses_once_is_tried_again(
 
 
 def test_a_champion_moved_by_another_machine_meanwhile_stops_the_promotion(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    crowned: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _champion_of(bench)
-    bench.version(0.3)
-    bench.version(0.5)
+    crowned.version(0.3)
+    crowned.version(0.5)
 
     def judge_slowly(*words: Any) -> Any:
-        Registry(bench.store).set_alias(CHAMPION, 2)
+        Registry(crowned.store).set_alias(CHAMPION, 2)
         return judge(*words)
 
     monkeypatch.setattr(promotion, "judge", judge_slowly)
     with pytest.raises(TrackingError, match=r"compared with \(1\); it is 2 by now. Ask again"):
-        promote(bench.config())
-    assert _aliases(bench)[CHAMPION] == 2
+        promote(crowned.config())
+    assert _aliases(crowned)[CHAMPION] == 2
 
 
 @pytest.mark.slow
 def test_of_two_promotions_at_once_the_later_is_compared_with_the_new_champion(
-    bench: Bench,
+    crowned: Bench,
 ) -> None:
-    _champion_of(bench)
-    bench.version(0.5)
-    bench.version(0.8)
-    flags = ["--tracking-uri", bench.store.tracking_uri, "--format", "json"]
+    crowned.version(0.5)
+    crowned.version(0.8)
+    flags = ["--tracking-uri", crowned.store.tracking_uri, "--format", "json"]
     for name in ("ledger", "models", "logs"):
-        flags += [f"--paths.{name}-dir", str(bench.folder / name)]
+        flags += [f"--paths.{name}-dir", str(crowned.folder / name)]
     both = [
         subprocess.Popen(
             [sys.executable, "-m", "src.v2.promote", "--version", number, *flags],
@@ -286,7 +274,7 @@ def test_of_two_promotions_at_once_the_later_is_compared_with_the_new_champion(
     answers = {}
     for number, process in zip((2, 3), both, strict=True):
         answers[number] = json.loads(process.communicate(timeout=120)[0])
-    aliases = _aliases(bench)
+    aliases = _aliases(crowned)
     # Version 3 is the best of all; 2 gets in only if it comes before.
     assert aliases[CHAMPION] == 3
     first = answers[2]["outcome"] == "promoted"
