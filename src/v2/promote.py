@@ -35,6 +35,9 @@ implausible, an audit passed, better than the champion on the same dates, a whol
 
 Exit code 3 when the gate says no; nothing changes then, except by --force.
 """
+STDERR = 2
+"""File descriptor of standard error."""
+
 REFUSED = 3
 """Exit code when the gate says no."""
 
@@ -53,9 +56,11 @@ def _command(argv: Sequence[str]) -> int:
 
         wish = config.promote
         if wish.list:
-            sys.stdout.write(
-                promotion_text.versions_text(Registry(config.mlflow).versions(), wish.format)
-            )
+            versions = Registry(config.mlflow).versions()
+            sys.stdout.write(promotion_text.versions_text(versions, wish.format))
+            if not versions:
+                name = config.mlflow.registered_model_name
+                show_note(f"nothing is registered as {name!r}. make train ARGS=--register does so.")
             return 0
         if wish.rollback:
             sys.stdout.write(
@@ -100,7 +105,7 @@ def _audit_where_needed(config: Config) -> None:
         # Its table is for the reader; a script that asked for JSON reads ours alone.
         ended = subprocess.run(
             [sys.executable, "-m", "src.v2.audit", "--config", str(path)],
-            stdout=sys.stderr,
+            stdout=STDERR,
             # Variables would win over the settings of the run.
             env={key: value for key, value in os.environ.items() if not key.startswith(ENV_PREFIX)},
             check=False,

@@ -7,13 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from src.v2.console import printable
 from src.v2.lifecycle.gate import Gate
 from src.v2.lifecycle.promotion import Promotion
 from src.v2.lifecycle.registration import shown_rank_ic
-from src.v2.tracking.registry import ModelVersion
+from src.v2.tracking.registry import CHAMPION, ModelVersion
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +30,8 @@ COLUMNS = (
 def versions_text(versions: Sequence[ModelVersion], form: str) -> str:
     """Write the list of versions for a reader, as CSV or as JSON records."""
     if form == "table":
-        return _drawn(_versions_table(versions))
+        marks = [f"* version {item.version}: {item.forced}" for item in versions if item.forced]
+        return _drawn(_versions_table(versions), [printable(mark) for mark in marks])
     import polars as pl
 
     rows = [_row(version) for version in versions]
@@ -98,21 +99,25 @@ def _versions_table(versions: Sequence[ModelVersion]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("version", "aliases", "verdict", "rank IC (95%)", "rows", "trained"):
-        table.add_column(name, overflow="fold", justify="right" if name == "version" else "left")
+        whole = name not in ("verdict", "rows")
+        table.add_column(name, overflow="fold", no_wrap=whole, justify=_side(name))
     for version in versions:
         tags = version.tags
-        verdict = tags.get("verdict", "–") + (f"\n{version.forced}" if version.forced else "")
         cells = (
+            str(version.version) + ("*" if version.forced else " "),
             "\n".join(version.aliases) or "–",
-            verdict,
-            shown_rank_ic(tags),
+            tags.get("verdict", "–"),
+            shown_rank_ic(tags).replace(" (", "\n("),
             f"{tags.get('data_first', '–')} to {tags.get('data_last', '–')}",
             tags.get("trained_at", "–")[:10],
         )
-        style = "bold" if "champion" in version.aliases else ""
-        words = [Text(_lines_printable(cell), style=style) for cell in cells]
-        table.add_row(Text(str(version.version), style=style), *words)
+        style = "bold" if CHAMPION in version.aliases else ""
+        table.add_row(*(Text(_lines_printable(cell), style=style) for cell in cells))
     return table
+
+
+def _side(column: str) -> Literal["left", "right"]:
+    return "right" if column == "version" else "left"
 
 
 def _row(version: ModelVersion) -> dict[str, str | None]:

@@ -50,17 +50,6 @@ class ResolvedModel:
     folder: Path
 
 
-def is_model_uri(text: str) -> bool:
-    """Tell a model of the registry from a folder.
-
-    Examples
-    --------
-    >>> is_model_uri("models:/stock_prediction@champion"), is_model_uri("models/old")
-    (True, False)
-    """
-    return text.startswith("models:/")
-
-
 def resolve(config: MlflowConfig, uri: str, cache: Path) -> ResolvedModel:
     """Fetch the model folder of a version.
 

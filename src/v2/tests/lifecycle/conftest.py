@@ -27,6 +27,7 @@ from src.v2.tests.tracking.conftest import (  # noqa: F401
     _own_environment,
     boosters,
     empty_database,
+    server_uri,
     sqlite_store,
 )
 from src.v2.tests.tracking.registered import CARD, log_model_run

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from src.v2.config import MlflowConfig
 from src.v2.errors import DataError, ModelError, TrackingError
 from src.v2.lifecycle import promotion
 from src.v2.lifecycle.gate import judge
@@ -282,3 +283,20 @@ def test_of_two_promotions_at_once_the_later_is_compared_with_the_new_champion(
     assert aliases[PREVIOUS] == (2 if first else 1)
     if not first:
         assert answers[2]["champion_before"] == 3
+
+
+@pytest.mark.slow
+def test_versions_of_a_server_are_promoted_and_rolled_back(
+    server_uri: str, boosters: dict[str, Path], tmp_path: Path
+) -> None:
+    store = MlflowConfig(tracking_uri=server_uri, registered_model_name="of a server")
+    bench = Bench(store, boosters["regression"], tmp_path)
+    bench.version(0.1)
+    assert promote(bench.config()).outcome == "promoted"
+    bench.version(0.4)
+    assert promote(bench.config()).outcome == "promoted"
+    assert _aliases(bench) == {CHAMPION: 2, PREVIOUS: 1}
+    roll_back(bench.config())
+    assert _aliases(bench) == {CHAMPION: 1, PREVIOUS: 2}
+    bench.version(0.09)
+    assert promote(bench.config()).outcome == "refused"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -176,3 +179,51 @@ def test_a_version_made_by_other_hands_has_no_hash_and_is_refused(
     client_of(sqlite_store).create_model_version("stock_prediction", source)
     with pytest.raises(ModelError, match="it cannot be verified"):
         resolve(sqlite_store, "models:/stock_prediction/3", tmp_path / "cache")
+
+
+def test_mlflow_itself_loads_a_version_by_its_alias(
+    sqlite_store: MlflowConfig, boosters: dict[str, Path], example: pl.DataFrame
+) -> None:
+    import mlflow
+    import xgboost
+
+    run_id = log_model_run(sqlite_store, boosters["regression"], example)
+    registry = Registry(sqlite_store)
+    registry.set_alias(CHAMPION, registry.register(run_id, {}, "").version)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(sqlite_store.tracking_uri)
+    try:
+        given = mlflow.pyfunc.load_model(CHAMPION_URI).predict(example.cast(pl.Float64).to_pandas())
+    finally:
+        mlflow.set_tracking_uri(before)
+    rows = xgboost.DMatrix(example.to_numpy(), feature_names=example.columns)
+    wanted = xgboost.Booster(model_file=boosters["regression"]).predict(rows)
+    np.testing.assert_array_equal(given, wanted)
+
+
+def test_the_pages_of_mlflow_show_version_aliases_and_description(
+    http_store: MlflowConfig, log_run: LogRun
+) -> None:
+    config = http_store.model_copy(update={"registered_model_name": "shown"})
+    registry = _challenger_of(config, log_run(config))
+    base = f"{http_store.tracking_uri}/ajax-api/2.0/mlflow"
+    # What the pages ask for: the model with its aliases, and a version with its text and tags.
+    model = _answer(f"{base}/registered-models/get?name=shown")["registered_model"]
+    assert model["aliases"] == [{"alias": CHALLENGER, "version": "1"}]
+    version = _answer(f"{base}/model-versions/get?name=shown&version=1")["model_version"]
+    assert version["description"] == "**Verdict: evidence**"
+    assert {"key": "verdict", "value": "evidence"} in version["tags"]
+    assert version["run_id"] == registry.by_number(1).run_id
+    assert version["status"] == "READY"
+
+
+def _challenger_of(config: MlflowConfig, run_id: str) -> Registry:
+    registry = Registry(config)
+    registry.register(run_id, {"verdict": "evidence"}, "**Verdict: evidence**")
+    registry.set_alias(CHALLENGER, 1)
+    return registry
+
+
+def _answer(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.loads(answer.read())
