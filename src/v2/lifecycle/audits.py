@@ -42,7 +42,8 @@ def find_audit(config: Config, tags: Mapping[str, str]) -> Audited | None:
     """
     names = ("data_fingerprint", "config_fingerprint", "code_hash")
     key = AuditKey(*(tags.get(name, "") for name in names))
-    if not key.code_hash:
+    # The values become part of a question to MLflow.
+    if not key.code_hash or any("'" in tags[name] for name in names):
         return None
     found = []
     entry = newest_audit(config.paths.ledger_dir, key)

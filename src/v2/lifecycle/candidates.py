@@ -113,6 +113,9 @@ def stand_beside(ours: Candidate, theirs: Candidate) -> Rival:
     """Compare a challenger's forecasts with the champion's, where they forecast one thing."""
     mine, other = ours.version.tags, theirs.version.tags
     number = theirs.version.version
+    if "forward_days" not in mine or "forward_days" not in other:
+        hindrance = "one of the two was not registered by this project and names no horizon"
+        return Rival(number, None, hindrance, refresh=False)
     for key, unit in (("forward_days", "sessions ahead"), ("entry_lag", "sessions of entry lag")):
         if mine.get(key) != other.get(key):
             hindrance = f"it forecasts {other.get(key)} {unit}, this one {mine.get(key)}"

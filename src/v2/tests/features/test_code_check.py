@@ -41,6 +41,12 @@ def test_the_same_code_gives_the_same_numbers() -> None:
     assert changed_features(EVERY, known, with_market=False) == []
 
 
+def test_files_of_the_users_own_are_not_run() -> None:
+    settings = SOME.model_copy(update={"modules": ("nowhere.py",)})
+    numbers = feature_numbers(settings, ("return_20", "my_return_3"), with_market=False)
+    assert set(numbers) == {"return_20"}
+
+
 def test_made_up_bars_are_bars() -> None:
     bars = made_up_bars(("mood",))
     assert bars.select("date", "ticker").is_duplicated().any() is False

@@ -154,6 +154,22 @@ def test_another_horizon_is_named_not_compared(crowned: Bench) -> None:
     assert "--mlflow.registered-model-name" in check.remedy
 
 
+def test_a_champion_registered_by_other_hands_is_named_not_compared(crowned: Bench) -> None:
+    from src.v2.tracking.store import open_store
+
+    registry = Registry(crowned.store)
+    client = open_store(crowned.store).client
+    champion = registry.by_alias(CHAMPION)
+    place = client.get_model_version_download_uri(champion.name, "1")
+    bare = client.create_model_version(champion.name, place, run_id=champion.run_id)
+    registry.set_alias(CHAMPION, int(bare.version))
+    crowned.version(0.4)
+    done = promote(crowned.config())
+    assert done.gate is not None
+    (check,) = done.gate.failed
+    assert "not registered by this project" in check.value
+
+
 def test_a_champion_whose_run_lost_its_forecasts_is_named_not_compared(bench: Bench) -> None:
     bench.version(0.1)
     promote(bench.config())
