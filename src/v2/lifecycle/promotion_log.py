@@ -57,14 +57,13 @@ def promotion_lock(folder: Path) -> Iterator[None]:
     OmninmoError
         When the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = journal.locked((folder / PROMOTIONS_NAME).with_suffix(".lock"))
-        lock.__enter__()
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    with contextlib.ExitStack() as stack:
-        stack.push(lock)
+    path = (folder / PROMOTIONS_NAME).with_suffix(".lock")
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(journal.locked(path))
+        except OSError as error:
+            raise _unwritable(folder, error) from error
         yield
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from src.v2.config import MlflowConfig
-from src.v2.errors import DataError, ModelError, TrackingError
+from src.v2.errors import DataError, ModelError, OmninmoError, TrackingError
 from src.v2.lifecycle import promotion
 from src.v2.lifecycle.gate import judge
 from src.v2.lifecycle.promotion import promote, roll_back
@@ -316,3 +316,14 @@ def test_versions_of_a_server_are_promoted_and_rolled_back(
     assert _aliases(bench) == {CHAMPION: 1, PREVIOUS: 2}
     bench.version(0.09)
     assert promote(bench.config()).outcome == "refused"
+
+
+def test_a_ledger_that_cannot_be_written_stops_before_anything_moves(crowned: Bench) -> None:
+    crowned.version(0.4)
+    config = crowned.config()
+    taken = crowned.folder / "a file"
+    taken.write_text("")
+    paths = config.paths.model_copy(update={"ledger_dir": taken})
+    with pytest.raises(OmninmoError, match=r"log of promotions .*--paths\.ledger-dir"):
+        promote(config.model_copy(update={"paths": paths}))
+    assert _aliases(crowned) == {CHAMPION: 1, CHALLENGER: 2}
