@@ -129,7 +129,8 @@ def _ticker_bars(number: int, columns: Sequence[str]) -> pl.DataFrame:
     if number == 1:
         session = session[(session < 200) | (session >= 210)]
     place = session + 1000.0 * number
-    common = 0.006 * _spread(session + 0.5)
+    # Waves as of a market, deep enough for every state that a feature tells apart.
+    common = 0.006 * _spread(session + 0.5) + 0.004 * np.sin(session / 25)
     close = 20 * (1 + number) * np.exp(np.cumsum(common + 0.015 * _spread(place)))
     open_ = close * (1 + 0.006 * _spread(place + 0.1))
     table = pl.DataFrame(
@@ -156,7 +157,8 @@ def _date(session: int) -> dt.date:
 
 def _made_up_market(bars: pl.DataFrame) -> pl.DataFrame:
     dates = bars["date"].unique().sort()
-    steps = 0.008 * _spread(np.arange(len(dates)) + 0.7)
+    place = np.arange(len(dates))
+    steps = 0.008 * _spread(place + 0.7) + 0.004 * np.sin(place / 25)
     return pl.DataFrame({"date": dates, "close": 100 * np.exp(np.cumsum(steps))})
 
 
