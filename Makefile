@@ -52,6 +52,11 @@ predict: ## Rank the tickers by the newest model
 	$(SET_UP)
 	$(PYTHON) -m src.v2.predict $(ARGS)
 
+.PHONY: promote
+promote: ## Make the challenger the champion, if the gate lets it through
+	$(SET_UP)
+	$(PYTHON) -m src.v2.promote $(ARGS)
+
 .PHONY: mlflow
 mlflow: ## Serve MLflow's UI on this machine, on PORT (5000)
 	$(SET_UP)

@@ -19,6 +19,7 @@ from src.v2.console import RunLog, Stages, log_to, progress_bar, run_command, sh
 from src.v2.errors import ConfigError, OmninmoError, TrackingError
 
 if TYPE_CHECKING:
+    from src.v2.evaluation.audit_log import AuditKey
     from src.v2.evaluation_records import AuditCheck
     from src.v2.records import Coverage
     from src.v2.tracking.runs import TrackedRun
@@ -65,11 +66,13 @@ def audit(config: Config, run_log: RunLog) -> tuple[AuditCheck, ...]:
             f"got scale.mode {config.scale.mode}. Use --scale.mode memory, which gives the same "
             "panel to the bit, and fewer tickers if it does not fit."
         )
-    _check_folder(config.paths.reports_dir)
+    _check_folder(config.paths.reports_dir, "reports-dir")
+    _check_folder(config.paths.ledger_dir, "ledger-dir")
     with stages.stage("libraries"):
         from src.v2.audit_checks import run_audit
         from src.v2.data.context import load_context
         from src.v2.data.sources import load_bars
+        from src.v2.evaluation.audit_log import record_audit
         from src.v2.modeling.learners.xgboost_trees import check_device
         from src.v2.tracking.runs import training_run
     check_device(config.model)
@@ -85,6 +88,10 @@ def audit(config: Config, run_log: RunLog) -> tuple[AuditCheck, ...]:
     with training_run(config.mlflow, run_name=name, tags=tags) as run:
         checks = run_audit(bars, market, coverage, config, stages, progress_bar, context)
         report = _write(config, coverage, checks, stages, name, now)
+        failed = [check.name for check in checks if check.outcome == "fail"]
+        record_audit(
+            config.paths.ledger_dir, _audit_key(config, coverage), failed, now, str(report)
+        )
         problem = _log(config, coverage, checks, run, report, run_log)
         _print(config, coverage, checks, report, run, logged=problem is None)
         if problem is not None:
@@ -93,20 +100,28 @@ def audit(config: Config, run_log: RunLog) -> tuple[AuditCheck, ...]:
     return checks
 
 
-def _check_folder(folder: Path) -> None:
+def _audit_key(config: Config, coverage: Coverage) -> AuditKey:
+    """Say which data, settings and feature code are audited."""
+    from src.v2.evaluation.audit_log import AuditKey
+    from src.v2.features.code_check import code_hash
+
+    return AuditKey(coverage.fingerprint, config.fingerprint, code_hash())
+
+
+def _check_folder(folder: Path, flag: str) -> None:
     """Refuse now what would be refused after minutes of work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _unwritable(folder, flag, error) from error
 
 
-def _unwritable(folder: Path, error: OSError) -> OmninmoError:
+def _unwritable(folder: Path, flag: str, error: OSError) -> OmninmoError:
     return OmninmoError(
         f"The folder {folder} cannot be written: {error.strerror}. Mend it, or name another with "
-        "--paths.reports-dir."
+        f"--paths.{flag}."
     )
 
 
@@ -144,7 +159,7 @@ def _write(
         target = _free(folder / name)
         os.replace(fresh, target)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _unwritable(folder, "reports-dir", error) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return target
@@ -221,8 +236,7 @@ def _tags(config: Config, coverage: Coverage, now: dt.datetime) -> dict[str, str
         "env": config.env,
         "dataset_name": coverage.dataset_name,
         "data_source": config.data.source,
-        "data_fingerprint": coverage.fingerprint,
-        "config_fingerprint": config.fingerprint,
+        **asdict(_audit_key(config, coverage)),
         "run_timestamp": now.isoformat(timespec="seconds"),
     }
 

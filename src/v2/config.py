@@ -310,6 +310,23 @@ class MlflowConfig(Section):
         description="template: model_type, mode, forward_days, dataset_name, run_timestamp, env",
     )
     log_artifacts: bool = Field(True, description="keep files and the model with the run")
+    registered_model_name: str = Field(
+        "stock_prediction",
+        pattern=r"^[\w -]+$",
+        description="name that versions are registered under; one for each horizon and universe",
+    )
+    register_model: bool = Field(
+        False, description="register the trained model as a version, with the alias challenger"
+    )
+
+    @model_validator(mode="after")
+    def _registers_what_is_kept(self) -> MlflowConfig:
+        if self.register_model and not (self.enabled and self.log_artifacts):
+            raise ValueError(
+                "register_model needs enabled and log_artifacts, since a version is a model that "
+                f"a run keeps; got enabled {self.enabled}, log_artifacts {self.log_artifacts}"
+            )
+        return self
 
     @field_validator("run_name")
     @classmethod
@@ -351,6 +368,31 @@ class ReportConfig(Section):
     run: str | None = Field(None, description="run id in MLflow; empty: a run on this disk")
     folder: Path | None = Field(None, description="folder of the run; empty: the newest")
     open: bool = Field(False, description="show the page in the browser")
+
+
+class PromoteConfig(Section):
+    """Which registered model is put to use, and what it takes."""
+
+    version: int | None = Field(None, ge=1, description="version; empty: the challenger")
+    run: str | None = Field(None, description="run id in MLflow to register as challenger first")
+    audit: bool = Field(False, description="audit the version's own settings first, where needed")
+    refresh: bool = Field(
+        False, description="the champion's own settings on later bars need only be no worse"
+    )
+    max_age: int = Field(30, ge=0, description="calendar days after which its bars get a note")
+    force: bool = Field(False, description="promote although a check says no; needs a reason")
+    reason: str = Field("", description="why, kept in ledger/promotions.jsonl and with the version")
+    rollback: bool = Field(False, description="put the previous champion to use again")
+    list: bool = Field(False, description="list the registered versions instead")
+    format: Literal["table", "csv", "json"] = Field("table", description="csv is for the list")
+
+    @model_validator(mode="after")
+    def _one_thing_at_a_time(self) -> PromoteConfig:
+        if self.force and not self.reason.strip():
+            raise ValueError('force needs a reason, as --reason "the audit is running"; got none')
+        if sum((self.rollback, self.list, self.version is not None, self.run is not None)) > 1:
+            raise ValueError("version, run, rollback and list exclude each other; got several")
+        return self
 
 
 class FetchConfig(Section):
@@ -425,6 +467,7 @@ class Config(BaseSettings):
     predict: PredictConfig = PredictConfig()
     runs: RunsConfig = RunsConfig()
     report: ReportConfig = ReportConfig()
+    promote: PromoteConfig = PromoteConfig()
     fetch: FetchConfig = FetchConfig()
     scale: ScaleConfig = ScaleConfig()
     paths: PathsConfig = PathsConfig()

@@ -60,6 +60,11 @@ _SWITCHES = {
     "--yes": "--paths.overwrite",
     "--ui": "--runs.ui",
     "--full": "--fetch.full",
+    "--register": "--mlflow.register-model",
+    "--force": "--promote.force",
+    "--rollback": "--promote.rollback",
+    "--list": "--promote.list",
+    "--audit": "--promote.audit",
 }
 _NEGATIVE_NUMBER = re.compile(r"^-\.?\d")
 

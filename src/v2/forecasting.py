@@ -24,6 +24,7 @@ from src.v2.explain.shap_values import explain_rows
 from src.v2.features.as_of import as_of
 from src.v2.features.compute import FeatureTable, compute_features
 from src.v2.features.families import active_features
+from src.v2.modeling.code_match import check_feature_code
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard
@@ -190,6 +191,7 @@ def decision_rows(
     """
     settings = FeaturesConfig(**card.feature_settings)
     _check_modules(settings, card)
+    check_feature_code(settings, card)
     if card.with_market and market is None:
         raise ModelError("The model was trained with a market; give its bars as market.")
     known = _context_of_model(context, card)

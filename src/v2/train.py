@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import sys
 import tempfile
@@ -37,7 +38,8 @@ Train on daily bars: purged walk-forward, executive summary, MLflow run.
   python -m src.v2.train --mode classification --forward-days 60
   python -m src.v2.train --data.source files --data.path prices.parquet --tickers AAPL MSFT
 
---force-sample uses the bundled sample; -y replaces an existing --model-path.
+--force-sample uses the bundled sample; -y replaces an existing --model-path; --register makes
+the model a version in MLflow's registry, with the alias challenger.
 """
 
 
@@ -121,6 +123,8 @@ def _train_prepared(
         trained = pipeline.train_model(
             prepared, config, stages, counted(config, coverage), progress_bar
         )
+        card = dataclasses.replace(trained.card, git_commit=tags.get("git_commit"))
+        trained = dataclasses.replace(trained, card=card)
         identity = RunIdentity(
             planned_name(config, trained.card),
             run.run_id or None,
@@ -129,12 +133,15 @@ def _train_prepared(
             trained.card.versions,
         )
         written = write_files(config, trained, identity, stages)
-        problem = _log(trained, run, run_log, written, stages, started)
+        problem: OmninmoError | None = _log(trained, run, run_log, written, stages, started)
+        registered = ""
+        if problem is None and config.mlflow.register_model:
+            registered, problem = _register(config, trained, run.run_id, written)
         if problem is not None:
             # Shown here, since the summary of a finished training is worth more than the error.
             _print(trained, written, "not logged in full, see the error below", prepared.place)
             raise problem
-    _print(trained, written, _run_line(config, run), prepared.place)
+    _print(trained, written, _run_line(config, run) + registered, prepared.place)
     return trained
 
 
@@ -170,6 +177,21 @@ def _log(
         error.add_note(saved)
         raise
     return None
+
+
+def _register(
+    config: Config, trained: Trained, run_id: str, written: Written
+) -> tuple[str, OmninmoError | None]:
+    """Register the model as challenger; give the words for the summary, or what went wrong."""
+    from src.v2.lifecycle.registration import register_challenger
+
+    try:
+        version = register_challenger(config, run_id, trained.card)
+    except OmninmoError as error:
+        error.add_note(f"the model is saved in {written.model}, its run {run_id} is logged")
+        return "", error
+    name = config.mlflow.registered_model_name
+    return f"; registered as version {version.version} of {name}, challenger: make promote", None
 
 
 def _print(trained: Trained, written: Written, run_line: str, place: str | None) -> None:

@@ -117,6 +117,9 @@ def log_mlflow_metrics(
     import polars as pl
     import yaml
 
+    from src.v2.modeling.model_file import CARD_NAME, package_hash
+    from src.v2.tracking.package_cache import PACKAGE_TAG
+
     metrics = dict(result.metrics) | {"runtime_sec": runtime_sec}
     run.log_params(run_params(result))
     if result.curve is not None:
@@ -143,7 +146,9 @@ def log_mlflow_metrics(
         example=example,
         classes=result.classes,
         params={"rounds": result.rounds, "forward_days": result.settings["label"]["forward_days"]},
+        tags={PACKAGE_TAG: package_hash(model_folder) or ""},
         metadata={"config_fingerprint": result.config_fingerprint},
+        card_file=model_folder / CARD_NAME,
     )
     # The logged model is refitted on all rows: none of these scores is its own.
     run.log_metrics(metrics)

@@ -11,6 +11,7 @@ import numpy as np
 
 from src.v2.config import Config, file_hashes
 from src.v2.data.context import SECTOR, Context
+from src.v2.features.code_check import code_hash, feature_numbers
 from src.v2.modeling.labels import LabelPlan, Target
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.probabilities import ProbabilityMap
@@ -66,6 +67,12 @@ class ModelCard:
     verdict: str = "no verdict"
     verdict_reasons: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    code_hash: str = ""
+    """Of the sources of the features; empty before schema version 3."""
+    feature_check: dict[str, float] = field(default_factory=dict)
+    """What each feature gave on made-up bars, by `src.v2.features.code_check`."""
+    git_commit: str | None = None
+    """Commit of the code that trained it, where known."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -88,6 +95,7 @@ def make_card(
     scores = {key: value for key, value in result.metrics.items() if key.startswith("cv_")}
     scores |= {f"final_{key}": value for key, value in result.holdout.metrics.items()}
     known = panel.keys["expanding_mean"].drop_nulls()
+    series = tuple(name for name in context.series if name in needed)
     return ModelCard(
         name=model_name(result.mode, now.astimezone()),
         mode=result.mode,
@@ -115,11 +123,15 @@ def make_card(
         module_hashes=file_hashes(config.features.modules),
         out_of_sample={key: value for key, value in scores.items() if np.isfinite(value)},
         probability_map=probability_map,
-        series=tuple(name for name in context.series if name in needed),
+        series=series,
         sectors=_sectors_of(universe, context) if SECTOR in needed else {},
         verdict=result.evaluation.verdict.word,
         verdict_reasons=result.evaluation.verdict.reasons,
         versions=installed_versions(),
+        code_hash=code_hash(),
+        feature_check=feature_numbers(
+            config.features, window.names, with_market=with_market, series=series
+        ),
     )
 
 

@@ -7,6 +7,7 @@ runs code when it is read.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 CARD_NAME = "card.json"
 MODEL_NAME = "model.ubj"
+PACKAGE_FILES = (CARD_NAME, MODEL_NAME)
+"""The files of a model folder."""
 
 
 def save_model(model: FittedModel, card: ModelCard, path: Path, *, overwrite: bool = False) -> Path:
@@ -103,6 +106,17 @@ def read_card(path: Path) -> ModelCard:
         return TypeAdapter(ModelCard).validate_python(kept)
     except (ValidationError, AttributeError, RecursionError) as error:
         raise ModelError(f"{card} lacks what a model card holds. Train again.") from error
+
+
+def package_hash(path: Path) -> str | None:
+    """SHA-256 of a model folder's files and their names; None where one is missing."""
+    total = hashlib.sha256()
+    for name in PACKAGE_FILES:
+        if not (path / name).is_file():
+            return None
+        digest = hashlib.sha256((path / name).read_bytes()).hexdigest()
+        total.update(f"{digest}  {name}\n".encode())
+    return total.hexdigest()
 
 
 def newest_model(folder: Path) -> Path:

@@ -25,11 +25,14 @@ def make_workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Wor
 
 @pytest.fixture(scope="session")
 def noise_workplace(make_workplace: Callable[[], Workplace]) -> Workplace:
-    """Give a workplace with one regression and one classification run on random walks."""
+    """Give a workplace with one regression and one classification run on random walks.
+
+    The second is registered, as version 1, and asks to be champion.
+    """
     from src.v2.tests.synthetic import random_walk_bars
 
     place = make_workplace()
     bars = place.bars("noise", random_walk_bars(24, 1100, 11, ohlcv=True))
     assert place.train(bars) == 0
-    assert place.train(bars, "--mode", "classification") == 0
+    assert place.train(bars, "--mode", "classification", "--register") == 0
     return place

@@ -40,7 +40,8 @@ FLOORS = [
     {"stored_records"},
     {"run_store"},
     {"run_files"},
-    {"train", "predict", "runs", "audit", "report", "fetch"},
+    {"lifecycle"},
+    {"train", "predict", "runs", "audit", "report", "fetch", "promote"},
 ]
 """From the ground up; imports point down or stay inside one topic."""
 
@@ -67,7 +68,7 @@ PRIVATE_LIBRARIES = {
 }
 """Libraries that only some places may import, type hints aside."""
 
-DOORS = ("train", "predict", "runs", "audit", "report", "fetch")
+DOORS = ("train", "predict", "runs", "audit", "report", "fetch", "promote")
 HEAVY = ("numpy", "polars", "pandas", "xgboost", "mlflow", "shap", "matplotlib", "sklearn", "rich")
 
 

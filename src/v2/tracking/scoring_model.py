@@ -6,6 +6,7 @@ booster answers: a return, the probability of the upper class, or one probabilit
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 MODEL_NAME = "model"
+BOOSTER_NAME = "model.ubj"
+"""File of the booster in MLflow's model folder, and in ours."""
+
 _NEEDED = ("mlflow", "xgboost", "pandas", "numpy")
 
 
@@ -63,6 +67,8 @@ def save_scoring_model(
         conda_env=_environment(),
         metadata={**metadata, "classes": list(classes)},
     )
+    # MLflow saves the booster anew under its own name; its bytes must stay those of the card.
+    shutil.copyfile(booster_file, folder / BOOSTER_NAME)
 
 
 def _environment() -> dict[str, Any]:

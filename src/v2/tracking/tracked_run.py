@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -169,6 +170,7 @@ class TrackedRun:
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        card_file: Path | None = None,
     ) -> str | None:
         """Keep the booster as the logged model ``model``, and as files of the run.
 
@@ -187,6 +189,8 @@ class TrackedRun:
             Shown with the model.
         metadata
             Kept in the model's own files, as plain values.
+        card_file
+            The model's card, kept beside the booster.
 
         Returns
         -------
@@ -207,6 +211,8 @@ class TrackedRun:
                     metadata=metadata or {},
                     identity={"run_id": self.run_id, "model_id": model_id},
                 )
+                if card_file is not None:
+                    shutil.copyfile(card_file, folder / card_file.name)
                 self._publish_model(model_id, folder)
         except BaseException:
             with contextlib.suppress(Exception), quiet_libraries():

@@ -112,6 +112,10 @@ def test_sound_data_pass_and_everything_is_written_and_logged(
     artifacts = {item.path for item in client.list_artifacts(logged.info.run_id)}
     assert {"audit.json", "audit.md", "logs"} <= artifacts
     assert not (place.folder / "ledger" / "holdout.jsonl").exists()
+    entry = json.loads((place.folder / "ledger" / "audits.jsonl").read_text())
+    assert entry["failed"] == [] and entry["report"] == str(folder)
+    for name in ("data_fingerprint", "config_fingerprint", "code_hash"):
+        assert entry[name] == logged.data.tags[name]
 
 
 @pytest.mark.parametrize("planted", ["tomorrow", "filled", "scaled"])
@@ -128,6 +132,8 @@ def test_an_own_feature_with_a_look_ahead_fails_by_name(
     assert checks["duplicate_tickers"]["outcome"] == "pass"
     shown = capsys.readouterr()
     assert planted in shown.out and "FAIL: truncation_equality" in shown.out
+    entry = json.loads((place.folder / "ledger" / "audits.jsonl").read_text())
+    assert "truncation_equality" in entry["failed"]
 
 
 def test_a_column_that_knows_the_future_fails_by_name(place: Workplace) -> None:

@@ -15,7 +15,14 @@ from src.v2.errors import ConfigError, ModelError
 from src.v2.modeling.learners.base import TrainingRows
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, XGBoostModel, load_xgboost
 from src.v2.modeling.model_card import ModelCard, model_name
-from src.v2.modeling.model_file import CARD_NAME, MODEL_NAME, newest_model, read_card, save_model
+from src.v2.modeling.model_file import (
+    CARD_NAME,
+    MODEL_NAME,
+    newest_model,
+    package_hash,
+    read_card,
+    save_model,
+)
 from src.v2.modeling.shown_return import RankMap
 
 CARD = ModelCard(
@@ -98,6 +105,30 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         save_model(Failing(None, 0), CARD, tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_card_from_before_the_code_was_kept_is_still_read(
+    tmp_path: Path, model: XGBoostModel
+) -> None:
+    path = save_model(model, CARD, tmp_path / "m")
+    card = json.loads((path / CARD_NAME).read_text()) | {"schema_version": 2}
+    for name in ("code_hash", "feature_check", "git_commit"):
+        del card[name]
+    (path / CARD_NAME).write_text(json.dumps(card))
+    assert read_card(path) == dataclasses.replace(CARD, schema_version=2)
+
+
+def test_the_hash_of_a_model_folder_changes_with_either_file(
+    tmp_path: Path, model: XGBoostModel
+) -> None:
+    path = save_model(model, CARD, tmp_path / "m")
+    hashes = {package_hash(path)}
+    for name in (CARD_NAME, MODEL_NAME):
+        (path / name).write_bytes((path / name).read_bytes() + b" ")
+        hashes.add(package_hash(path))
+    (path / MODEL_NAME).unlink()
+    assert package_hash(path) is None
+    assert len(hashes) == 3 and None not in hashes
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path, model: XGBoostModel) -> None:
