@@ -5,6 +5,7 @@ PYTHON := .venv/bin/python
 ARGS ?=
 PORT ?= 5000
 RUN ?=
+TICKER ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
@@ -51,6 +52,12 @@ report: ## Write the newest run's report again, or that of RUN=<run id> from MLf
 predict: ## Rank the tickers by the newest model
 	$(SET_UP)
 	$(PYTHON) -m src.v2.predict $(ARGS)
+
+.PHONY: predict-ticker
+predict-ticker: ## Show one row of the ranking: make predict-ticker TICKER=AAPL
+	$(SET_UP)
+	@test -n '$(subst ','\'',$(TICKER))' || { echo "error: name a ticker: make predict-ticker TICKER=AAPL" >&2; exit 2; }
+	$(PYTHON) -m src.v2.predict --tickers '$(subst ','\'',$(TICKER))' $(ARGS)
 
 .PHONY: mlflow
 mlflow: ## Serve MLflow's UI on this machine, on PORT (5000)

@@ -19,7 +19,7 @@ from src.v2.console import Stages, no_progress
 from src.v2.data.bars import bars_fingerprint, clean_bars
 from src.v2.errors import ConfigError, DataError, ModelError
 from src.v2.explain.shap_values import explain_rows
-from src.v2.forecasting import Forecast, decision_rows, rank_last_date
+from src.v2.forecasting import USUAL_COVERAGE, Forecast, decision_rows, rank_last_date
 from src.v2.ledgers import uncounted
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.xgboost_trees import load_xgboost
@@ -107,7 +107,11 @@ def _frame_coverage(
 
 
 def predict(
-    bars: Frame, model: FittedModel, card: ModelCard, market: pl.DataFrame | None = None
+    bars: Frame,
+    model: FittedModel,
+    card: ModelCard,
+    market: pl.DataFrame | None = None,
+    coverage: float = USUAL_COVERAGE,
 ) -> Forecast:
     """Rank the last date of the bars.
 
@@ -119,14 +123,18 @@ def predict(
         From `train` or `load`.
     market
         | date | close | of the market that the model was trained with, if any.
+    coverage
+        Level of the intervals around forecast returns: one that the card holds.
 
     Raises
     ------
+    ConfigError
+        When the card holds no such level.
     ModelError
         When the bars cannot make a feature that the model needs, hold less than half of its
         universe, or come without the market that it was trained with.
     """
-    return rank_last_date(as_polars(bars), model, card, market)
+    return rank_last_date(as_polars(bars), model, card, market, coverage)
 
 
 def explain(

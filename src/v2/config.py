@@ -294,11 +294,17 @@ class MlflowConfig(Section):
 class PredictConfig(Section):
     """What the predict command shows."""
 
-    model: Path | None = Field(None, description="model folder; empty: the newest")
+    model: str | None = Field(
+        None, description="model folder, or models:/name@alias or models:/name/3; empty: the newest"
+    )
     tickers: Names = Field((), description="show only these; all of the universe are ranked")
     format: Literal["table", "csv", "json"] = "table"
     as_of: dt.date | None = Field(None, description="rank the last session up to this date")
     max_age: int | None = Field(None, ge=0, description="oldest bars allowed, in calendar days")
+    coverage: float = Field(
+        0.8, gt=0, lt=1, description="level of the intervals: 0.5, 0.8, 0.9 or 0.95"
+    )
+    log: bool = Field(True, description="add the ranking to the log in paths.predictions_dir")
 
 
 class RunsConfig(Section):
@@ -359,6 +365,9 @@ class PathsConfig(Section):
     reports_dir: Path = Path("reports")
     ledger_dir: Path = Path("ledger")
     bars_dir: Path = Path("bars")
+    predictions_dir: Path = Field(
+        Path("predictions"), description="log of predictions, which the monitor reads"
+    )
     scratch_dir: Path = Field(
         Path("scratch"), description="blocks of scale.mode external, removed after the run"
     )

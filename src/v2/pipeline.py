@@ -15,6 +15,7 @@ import polars as pl
 from src.v2.config import Config
 from src.v2.console import Stages, Track
 from src.v2.errors import ConfigError
+from src.v2.evaluation.conformal import interval_metrics, return_intervals
 from src.v2.evaluation.folds import mean_curve, mean_importance
 from src.v2.evaluation.metric_keys import evaluation_metrics
 from src.v2.evaluation.scores import score_holdout, score_walk_forward
@@ -28,6 +29,7 @@ from src.v2.features.registry import Feature
 from src.v2.judgement import Forecasts, Market, judge_forecasts
 from src.v2.ledgers import Ledgers
 from src.v2.modeling.folds import Schedule, schedule_folds
+from src.v2.modeling.intervals import ReturnIntervals
 from src.v2.modeling.labels import LabelPlan, plan_label
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard, make_card
@@ -187,6 +189,8 @@ def train_model(
     table = pl.concat(walked.tables)
     metrics = _metrics(prepared, table, folds, evaluation, len(window.session))
     metrics |= score_holdout(holdout.metrics) | _final_losses(curve, rounds)
+    intervals = _intervals(table, prepared)
+    metrics |= interval_metrics(intervals)
     result = TrainingResult(
         mode=config.label.mode,
         target=plan.target if plan.rule is None else plan.rule,
@@ -213,7 +217,14 @@ def train_model(
         shap=sample,
         stages=stages.seconds,
     )
-    return Trained(result, model, _card(prepared, result, window, config, walked))
+    return Trained(result, model, _card(prepared, result, window, config, walked, intervals))
+
+
+def _intervals(walked: pl.DataFrame, prepared: Prepared) -> ReturnIntervals | None:
+    """Find the intervals of forecast returns; None for classes, which have probabilities."""
+    if prepared.plan.classes:
+        return None
+    return return_intervals(walked, prepared.closes, prepared.plan.config.forward_days)
 
 
 def _metrics(
@@ -304,6 +315,7 @@ def _card(
     window: Panel,
     config: Config,
     walked: Walked,
+    intervals: ReturnIntervals | None,
 ) -> ModelCard:
     return make_card(
         result,
@@ -315,4 +327,5 @@ def _card(
         walked.rank_map,
         walked.probability_map,
         with_market=prepared.with_market,
+        intervals=intervals,
     )

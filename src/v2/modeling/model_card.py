@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from src.v2.config import Config, module_hashes
+from src.v2.modeling.intervals import ReturnIntervals
 from src.v2.modeling.labels import LabelPlan, Target
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.probabilities import ProbabilityMap
@@ -62,6 +63,10 @@ class ModelCard:
     verdict_reasons: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+    intervals: ReturnIntervals | None = None
+    """Around forecast returns; None for classes, and for cards that were written without."""
+    label_settings: dict[str, Any] = field(default_factory=dict)
+    """The label section of the configuration, to label what follows a forecast alike."""
 
 
 def make_card(
@@ -75,6 +80,7 @@ def make_card(
     probability_map: ProbabilityMap | None,
     *,
     with_market: bool,
+    intervals: ReturnIntervals | None = None,
 ) -> ModelCard:
     """Write down what the shipped model is."""
     now = dt.datetime.now(dt.UTC)
@@ -111,6 +117,8 @@ def make_card(
         verdict=result.evaluation.verdict.word,
         verdict_reasons=result.evaluation.verdict.reasons,
         versions=installed_versions(),
+        intervals=intervals,
+        label_settings=config.label.model_dump(mode="json"),
     )
 
 

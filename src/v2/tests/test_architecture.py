@@ -40,6 +40,8 @@ FLOORS = [
     {"stored_records"},
     {"run_store"},
     {"run_files"},
+    {"model_source"},
+    {"lifecycle"},
     {"train", "predict", "runs", "audit", "report", "fetch"},
 ]
 """From the ground up; imports point down or stay inside one topic."""

@@ -1,0 +1,117 @@
+"""Which model is meant, and the bars that it forecasts from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src.v2.config import Config
+from src.v2.console import progress_bar
+from src.v2.data.sources import load_bars
+from src.v2.errors import DataError, ModelError
+from src.v2.modeling.model_card import ModelCard
+from src.v2.modeling.model_file import newest_model
+
+REGISTERED = "models:/"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where a model lies, and what it is called in the registry, where it comes from there."""
+
+    path: Path
+    registered: str | None = None
+    version: str | None = None
+    alias: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """Name for a reader."""
+        if self.registered is None:
+            return self.path.name
+        alias = f" ({self.alias})" if self.alias else ""
+        return f"{self.registered} version {self.version}{alias}"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBars:
+    """Bars that a model forecasts from.
+
+    Parameters
+    ----------
+    bars, market
+        As `src.v2.data.sources.load_bars` gives them, up to the date asked for.
+    day
+        Last date of the bars.
+    cut
+        Whether the source has later bars: what followed is then known.
+    """
+
+    bars: pl.DataFrame
+    market: pl.DataFrame | None
+    day: dt.date
+    cut: bool
+
+
+def find_model(named: str | None, config: Config) -> ModelSource:
+    """Find the model that is named: a folder, a model of the registry, or the newest one.
+
+    Raises
+    ------
+    ModelError
+        When there is none.
+    """
+    if named is None:
+        return ModelSource(newest_model(config.paths.models_dir))
+    if named.startswith(REGISTERED):
+        return _registered_model(named)
+    return ModelSource(Path(named))
+
+
+def _registered_model(named: str) -> ModelSource:
+    """Bring a registered model to this disk."""
+    raise ModelError(f"{named} names a registered model, and this version has no registry.")
+
+
+def card_overlay(card: ModelCard) -> Mapping[str, Any]:
+    """Give the settings of the model's own bars and features; the last date is left open."""
+    data = dict(card.data) | {"tickers": list(card.tickers), "end": None, "max_dropped_share": 1.0}
+    features = dict(card.feature_settings) | {"modules": list(card.module_hashes)}
+    return {"data": data, "features": features}
+
+
+def refuse_unnamed_modules(config: Config, card: ModelCard) -> None:
+    """Run no file only because a card names it: the user must name it too."""
+    unnamed = [path for path in card.module_hashes if path not in config.features.modules]
+    if unnamed:
+        raise ModelError(
+            f"The model needs own features from {', '.join(unnamed)}. A model folder may not make "
+            f"code run: name them yourself, --features.modules {' '.join(unnamed)}."
+        )
+
+
+def load_model_bars(config: Config, as_of: dt.date | None = None) -> ModelBars:
+    """Load the universe of a model, with the settings of `card_overlay`, up to a date.
+
+    Raises
+    ------
+    DataError
+        When there are no bars up to that date.
+    """
+    bars, market, _ = load_bars(
+        config.data, tuple(config.features.columns), config.paths.bars_dir, progress_bar
+    )
+    newest = bars["date"].max()
+    if as_of is not None:
+        bars = bars.filter(pl.col("date") <= as_of)
+        market = None if market is None else market.filter(pl.col("date") <= as_of)
+        if bars.is_empty():
+            raise DataError(f"--as-of must not be before the first bar; got {as_of}.")
+    day = bars["date"].max()
+    assert isinstance(day, dt.date) and isinstance(newest, dt.date)
+    return ModelBars(bars, market, day, day < newest)
