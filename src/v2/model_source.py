@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import newest_model
 
 REGISTERED = "models:/"
+REGISTRY_CACHE = ".registry"
+"""Folder below the models that registered ones are kept in; `newest_model` passes it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +72,16 @@ def find_model(named: str | None, config: Config) -> ModelSource:
     if named is None:
         return ModelSource(newest_model(config.paths.models_dir))
     if named.startswith(REGISTERED):
-        return _registered_model(named)
+        return _registered_model(named, config)
     return ModelSource(Path(named))
 
 
-def _registered_model(named: str) -> ModelSource:
+def _registered_model(named: str, config: Config) -> ModelSource:
     """Bring a registered model to this disk."""
-    raise ModelError(f"{named} names a registered model, and this version has no registry.")
+    registry = importlib.import_module("src.v2.tracking.registry")
+    found = registry.resolve(config.mlflow, named, config.paths.models_dir / REGISTRY_CACHE)
+    _, _, alias = named.partition("@")
+    return ModelSource(found.folder, found.version.name, str(found.version.version), alias or None)
 
 
 def card_overlay(card: ModelCard) -> Mapping[str, Any]:

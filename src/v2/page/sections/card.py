@@ -101,10 +101,10 @@ def _fitted(result: TrainingResult) -> Table:
 
 def _held(result: TrainingResult) -> list[str]:
     """Say what share of outcomes the intervals held; nothing where it was not measured."""
-    ends = [
+    held, low, high = (
         result.metrics.get(f"cv_interval_80_{end}", math.nan) for end in ("held", "low", "high")
-    ]
-    return [between(Interval(*ends, 0), "share")] if math.isfinite(ends[0]) else []
+    )
+    return [between(Interval(held, low, high, 0), "share")] if math.isfinite(held) else []
 
 
 def _data(result: TrainingResult) -> Table:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
+import types
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from src.v2 import api, predict
+from src.v2.config import MlflowConfig
 from src.v2.errors import ConfigError
 from src.v2.lifecycle.prediction_log import read_log
 from src.v2.modeling.intervals import IntervalLevel, ReturnIntervals, horizon_volatility
@@ -165,3 +168,26 @@ def test_a_log_that_cannot_be_written_costs_no_ranking(
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 25
     assert shown.err.count("error:") == 1 and "--paths.predictions-dir" in shown.err
+
+
+def test_a_registered_model_is_fetched_and_named_in_the_log(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def resolve(config: MlflowConfig, uri: str, cache: Path) -> types.SimpleNamespace:
+        asked.append((uri, cache))
+        version = types.SimpleNamespace(name="stock_prediction", version=3)
+        return types.SimpleNamespace(version=version, folder=folder / "regression")
+
+    stand_in = types.SimpleNamespace(resolve=resolve)
+    monkeypatch.setitem(sys.modules, "src.v2.tracking.registry", stand_in)
+    named = "models:/stock_prediction@champion"
+    words = ["--model", named, "--paths.models-dir", str(folder / "models")]
+    words += ["--paths.logs-dir", str(folder / "logs")]
+    assert predict.main([*words, "--paths.predictions-dir", str(folder / "log")]) == 0
+    assert asked == [(named, folder / "models" / ".registry")]
+    assert "model stock_prediction version 3 (champion), trained on rows" in capsys.readouterr().err
+    log = read_log(folder / "log")
+    names = log.select("registered", "version", "alias").unique().rows()
+    assert names == [("stock_prediction", "3", "champion")]
