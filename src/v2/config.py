@@ -307,6 +307,24 @@ class PredictConfig(Section):
     log: bool = Field(True, description="add the ranking to the log in paths.predictions_dir")
 
 
+class MonitorConfig(Section):
+    """What the monitor command looks at, and what makes it raise an alarm."""
+
+    model: str | None = Field(
+        None, description="model folder, or models:/name@alias or models:/name/3; empty: the newest"
+    )
+    alarm_rate: float = Field(
+        0.01, gt=0, le=0.1, description="chance of each alarm, at one look, where nothing is wrong"
+    )
+    sessions: int = Field(504, ge=1, description="newest sessions whose predictions are scored")
+    max_age: int = Field(7, ge=0, description="oldest bars without an alarm, in calendar days")
+    max_missing: int = Field(5, ge=0, description="most sessions in a row without a prediction")
+    psi: float = Field(0.25, gt=0, description="stability index that a drifted feature exceeds")
+    importance: float = Field(
+        0.01, ge=0, le=1, description="least share of gain of a feature whose drift is an alarm"
+    )
+
+
 class RunsConfig(Section):
     """What the runs command shows."""
 
@@ -399,6 +417,7 @@ class Config(BaseSettings):
     explain: ExplainConfig = ExplainConfig()
     mlflow: MlflowConfig = MlflowConfig()
     predict: PredictConfig = PredictConfig()
+    monitor: MonitorConfig = MonitorConfig()
     runs: RunsConfig = RunsConfig()
     report: ReportConfig = ReportConfig()
     fetch: FetchConfig = FetchConfig()

@@ -20,6 +20,7 @@ from src.v2.evaluation.folds import mean_curve, mean_importance
 from src.v2.evaluation.metric_keys import evaluation_metrics
 from src.v2.evaluation.scores import score_holdout, score_walk_forward
 from src.v2.evaluation_records import Evaluation
+from src.v2.explain.drift_reference import drift_reference
 from src.v2.explain.folds import explain_folds
 from src.v2.explanation import Explained, explain_model
 from src.v2.features.causality import features_that_look_ahead
@@ -80,6 +81,8 @@ class Trained:
     result: TrainingResult
     model: FittedModel
     card: ModelCard
+    drift_reference: pl.DataFrame
+    """What the features looked like in training, see `src.v2.explain.drift_reference`."""
 
 
 def prepare_panel(
@@ -217,7 +220,10 @@ def train_model(
         shap=sample,
         stages=stages.seconds,
     )
-    return Trained(result, model, _card(prepared, result, window, config, walked, intervals))
+    with stages.stage("drift reference"):
+        reference = drift_reference(window, result.importance)
+    card = _card(prepared, result, window, config, walked, intervals)
+    return Trained(result, model, card, reference)
 
 
 def _intervals(walked: pl.DataFrame, prepared: Prepared) -> ReturnIntervals | None:
