@@ -59,6 +59,11 @@ predict-ticker: ## Show one row of the ranking: make predict-ticker TICKER=AAPL
 	@test -n '$(subst ','\'',$(TICKER))' || { echo "error: name a ticker: make predict-ticker TICKER=AAPL" >&2; exit 2; }
 	$(PYTHON) -m src.v2.predict --tickers '$(subst ','\'',$(TICKER))' $(ARGS)
 
+.PHONY: monitor
+monitor: ## Check the model in use: predictions against what came, drift, missing bars
+	$(SET_UP)
+	$(PYTHON) -m src.v2.monitor $(ARGS)
+
 .PHONY: mlflow
 mlflow: ## Serve MLflow's UI on this machine, on PORT (5000)
 	$(SET_UP)

@@ -13,7 +13,7 @@ from src.v2.explain.drift_reference import (
     benjamini_hochberg,
     measure_drift,
 )
-from src.v2.lifecycle.monitor_records import FeatureMove, MonitorCheck
+from src.v2.lifecycle.monitor_records import FeatureMove, MonitorCheck, Outcome
 from src.v2.modeling.model_card import ModelCard
 from src.v2.summary_text import sessions as sessions_words
 from src.v2.summary_text import some
@@ -140,7 +140,7 @@ def check_drift(
         words += f": {some(drifted)}"
     if not known:
         words += "; the training rows hold too few quarters to tell what is usual"
-    outcome = "alarm" if drifted else "ok" if known else "too early"
+    outcome: Outcome = "alarm" if drifted else "ok" if known else "too early"
     numbers = {"drifted_features": float(len(drifted)), "features_above_psi": float(above)}
     return MonitorCheck("drift", question, outcome, words, rule, numbers), moves
 

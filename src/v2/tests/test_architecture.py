@@ -42,7 +42,7 @@ FLOORS = [
     {"run_files"},
     {"model_source"},
     {"lifecycle"},
-    {"train", "predict", "runs", "audit", "report", "fetch"},
+    {"train", "predict", "runs", "audit", "report", "fetch", "monitor"},
 ]
 """From the ground up; imports point down or stay inside one topic."""
 
@@ -69,7 +69,7 @@ PRIVATE_LIBRARIES = {
 }
 """Libraries that only some places may import, type hints aside."""
 
-DOORS = ("train", "predict", "runs", "audit", "report", "fetch")
+DOORS = ("train", "predict", "runs", "audit", "report", "fetch", "monitor")
 HEAVY = ("numpy", "polars", "pandas", "xgboost", "mlflow", "shap", "matplotlib", "sklearn", "rich")
 
 

@@ -1,0 +1,44 @@
+"""A small page of tables, in the look of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from src.v2.page.panels import Table
+from src.v2.page.render import page_environment
+
+
+def tables_page(
+    tables: Sequence[Table],
+    *,
+    kicker: str,
+    title: str,
+    meta: str,
+    headline: str,
+    says: Sequence[str],
+    tone: str,
+) -> str:
+    """Write a small page of tables below a headline: equal text for equal input.
+
+    Parameters
+    ----------
+    kicker, title, meta
+        What the page is, its title, and what it is about.
+    headline, says
+        The answer in a few words, and sentences below it.
+    tone
+        "good", "plain" or "bad".
+    """
+    return (
+        page_environment()
+        .get_template("tables.html.j2")
+        .render(
+            tables=tables,
+            kicker=kicker,
+            title=title,
+            meta=meta,
+            headline=headline,
+            says=says,
+            tone=tone,
+        )
+    )
