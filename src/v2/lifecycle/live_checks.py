@@ -43,16 +43,13 @@ def check_skill(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) 
     from scipy import stats
 
     series = daily_ic(rows)["rank_ic"].to_numpy()
-    found = ewc_interval(series, overlap)
-    promised, promised_error, promised_freedom = _promised_ic(card)
+    found, promise = ewc_interval(series, overlap), _promise(card)
     error, freedom = ewc_standard_error(series, overlap)
-    joint = error**2 + promised_error**2
-    p = NAN
-    if joint > 0:
-        freed = joint**2 / (error**4 / freedom + promised_error**4 / promised_freedom)
-        p = float(stats.t.cdf((found.mean - promised) / joint**0.5, freed))
+    dates = card.out_of_sample.get("cv_dates", 0.0)
+    scale, freed = _joined((error, freedom), _error_of(promise.low, promise.high, dates, card))
+    p = float(stats.t.cdf((found.mean - promise.mean) / scale, freed)) if scale > 0 else NAN
     words = _unable(len(series), overlap, error)
-    if not words and not math.isfinite(promised_error):
+    if not words and not math.isfinite(p):
         words = "the card holds no interval of the walk-forward's rank IC to hold it against"
     words = f"; {words}" if words else f"; p {shown(p, 'chance')} for being no worse"
     return MonitorCheck(
@@ -60,9 +57,9 @@ def check_skill(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) 
         "Does the ranking hold what the walk-forward promised?",
         _outcome(p < rate, math.isfinite(p)),
         f"rank IC {between(found, 'ic')} on {len(series):,} dates; promised "
-        f"{between(_promise(card), 'ic')}{words}",
+        f"{between(promise, 'ic')}{words}",
         f"realised rank IC below the promised one, one-sided p < {rate:g}",
-        {**_numbers("rank_ic", found), "rank_ic_promised": promised, "rank_ic_p": p},
+        {**_numbers("rank_ic", found), "rank_ic_promised": promise.mean, "rank_ic_p": p},
     )
 
 
@@ -73,20 +70,34 @@ def _promise(card: ModelCard) -> Interval:
     return Interval(mean, low, high, 0)
 
 
-def _promised_ic(card: ModelCard) -> tuple[float, float, float]:
-    """Give the walk-forward's mean rank IC, its standard error and the degrees of freedom."""
+def _error_of(low: float, high: float, dates: float, card: ModelCard) -> tuple[float, float]:
+    """Read the standard error and the degrees of freedom off a 95% interval of training."""
     from scipy import stats
 
-    promise = _promise(card)
-    freedom = card.out_of_sample.get("cv_dates", 0.0) // (2 * card.forward_days)
+    freedom = dates // (2 * card.forward_days)
     if freedom < 1:
-        return promise.mean, NAN, NAN
-    error = (promise.high - promise.mean) / float(stats.t.ppf(0.975, freedom))
-    return promise.mean, error, freedom
+        return NAN, NAN
+    return (high - low) / 2 / float(stats.t.ppf(0.975, freedom)), freedom
 
 
-def check_coverage(rows: pl.DataFrame, overlap: int, rate: float) -> MonitorCheck:
+def _joined(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """Join two independent errors; the degrees of freedom are those of Welch and Satterthwaite.
+
+    NaN where one of them is not known.
+    """
+    (error, freedom), (other_error, other_freedom) = one, other
+    total = error**2 + other_error**2
+    if not total > 0:
+        return NAN, NAN
+    return total**0.5, total**2 / (error**4 / freedom + other_error**4 / other_freedom)
+
+
+def check_coverage(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) -> MonitorCheck:
     """Hold the share of outcomes within their intervals against the level.
+
+    The multiple of volatility is itself an estimate. The error of the share that it held in the
+    walk-forward, which the card tells, is therefore added to that of the realised share; two-sided,
+    by Student's t as for the skill.
 
     Parameters
     ----------
@@ -94,35 +105,42 @@ def check_coverage(rows: pl.DataFrame, overlap: int, rate: float) -> MonitorChec
         | date | forward_return | return_low | return_high | coverage | of predictions that
         count; where levels differ, those of the most frequent one are looked at.
     """
+    from scipy import stats
+
+    question = "Do the intervals hold what they should?"
+    rule = f"share held further from the level than chance allows, two-sided p < {rate:g}"
     told = rows.drop_nulls(["return_low", "return_high"])
     if told.is_empty():
         words = "no prediction with an interval has an outcome yet"
-        return _silent("coverage", _COVERAGE_QUESTION, words, _coverage_rule(rate))
+        return MonitorCheck("coverage", question, "too early", words, rule)
     counts = told.group_by("coverage").agg(pl.col("date").n_unique().alias("dates"))
     level = float(counts.sort("dates", "coverage", descending=True)["coverage"][0])
     inside = pl.col("forward_return").is_between("return_low", "return_high")
     series = _daily(told.filter(pl.col("coverage") == level), inside)
-    found = ewc_interval(series, overlap, 1 - rate)
-    known = math.isfinite(found.low)
-    # A series without any variation has no error to measure the gap with.
-    alarm = known and not found.low <= level <= found.high and found.high > found.low
-    words = _unable(len(series), overlap, found.low)
+    found = ewc_interval(series, overlap)
+    error, freedom = ewc_standard_error(series, overlap)
+    scale, freed = _joined((error, freedom), _promised_coverage(card, level))
+    p = 2 * float(stats.t.sf(abs(found.mean - level) / scale, freed)) if scale > 0 else NAN
+    words = _unable(len(series), overlap, error)
+    if not words and not math.isfinite(p):
+        words = "the card does not tell how sure its intervals are"
+    words = f"; {words}" if words else f"; p {shown(p, 'chance')} for no gap"
     return MonitorCheck(
         "coverage",
-        _COVERAGE_QUESTION,
-        _outcome(alarm, known),
-        f"{level:.0%} intervals held {between(found, 'share')} on {len(series):,} dates"
-        + (f"; {words}" if words else ""),
-        _coverage_rule(rate),
-        {**_numbers("coverage", found), "coverage_level": level},
+        question,
+        _outcome(p < rate, math.isfinite(p)),
+        f"{level:.0%} intervals held {between(found, 'share')} on {len(series):,} dates{words}",
+        rule,
+        {**_numbers("coverage", found), "coverage_level": level, "coverage_p": p},
     )
 
 
-_COVERAGE_QUESTION = "Do the intervals hold what they should?"
-
-
-def _coverage_rule(rate: float) -> str:
-    return f"the {1 - rate:.3g} interval of the share held leaves the level out"
+def _promised_coverage(card: ModelCard, level: float) -> tuple[float, float]:
+    """Give the standard error of the share that intervals held, and the degrees of freedom."""
+    known = None if card.intervals is None else card.intervals.at(level)
+    if card.intervals is None or known is None or known.low is None or known.high is None:
+        return NAN, NAN
+    return _error_of(known.low, known.high, card.intervals.measured_dates, card)
 
 
 def check_calibration(

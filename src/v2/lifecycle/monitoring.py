@@ -71,7 +71,7 @@ def monitor_model(
     rate = config.alarm_rate
     checks = [check_skill(found.rows, card, overlap, rate)]
     if not card.classes:
-        checks.append(check_coverage(found.rows, overlap, rate))
+        checks.append(check_coverage(found.rows, card, overlap, rate))
     checks += [
         check_calibration(found.rows, card.classes, overlap, rate),
         drift,

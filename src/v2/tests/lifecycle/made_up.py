@@ -11,8 +11,10 @@ import polars as pl
 
 from src.v2.lifecycle.prediction_log import KINDS, model_id
 from src.v2.lifecycle.realised import outcomes
-from src.v2.modeling.intervals import horizon_volatility
+from src.v2.modeling.intervals import IntervalLevel, ReturnIntervals, horizon_volatility
 from src.v2.modeling.model_card import ModelCard
+
+INTERVALS = ReturnIntervals(2000, 400, 1900, (IntervalLevel(0.8, 1.2816, 0.8, 0.79, 0.81),))
 
 
 def make_card(**changes: Any) -> ModelCard:
@@ -44,6 +46,7 @@ def make_card(**changes: Any) -> ModelCard:
         "config_fingerprint": "0" * 12,
         "out_of_sample": {},
         "verdict": "no evidence",
+        "intervals": None if changes.get("classes") else INTERVALS,
     }
     return ModelCard(**content | changes)
 
