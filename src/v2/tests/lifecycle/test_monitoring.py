@@ -310,3 +310,18 @@ def test_the_page_escapes_what_it_shows_and_needs_nothing_from_outside() -> None
     assert "<script" not in page and "&lt;script&gt;" in page and "\x00" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert "NaN" not in monitor_json(result, {})
+
+
+def test_outcomes_are_labelled_by_the_models_own_thresholds() -> None:
+    limits = (-0.02, -0.01, 0.01, 0.02)
+    label = {"mode": "classification", "classes": "rating", "rating_thresholds": list(limits)}
+    card = make_card(
+        mode="classification",
+        classes=("Strong Sell", "Sell", "Hold", "Buy", "Strong Buy"),
+        label_rule="fixed",
+        label_settings=label,
+    )
+    came = outcomes(bars_of(), card)
+    expected = [sum(value > limit for limit in limits) for value in came["forward_return"]]
+    assert came["label"].to_list() == expected
+    assert set(expected) == {0, 1, 2, 3, 4}
