@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -118,9 +119,13 @@ def overlapping_dates(dates: pl.Series, sessions: pl.Series, horizon: int) -> in
     Returns
     -------
     int
-        Most dates within one horizon: the horizon itself where every session is there, less
-        where predictions were made now and then. At least 1.
+        Most dates within one horizon, and at least as many as fit it at their usual distance:
+        the horizon itself where every session is there, fewer where predictions were made now
+        and then. The horizon without two dates.
     """
     places = sessions.search_sorted(dates).to_numpy()
+    if len(places) < 2:
+        return horizon
     inside = np.searchsorted(places, places + horizon) - np.arange(len(places))
-    return max(int(inside.max()) if len(inside) else 1, 1)
+    usual = math.ceil(horizon / float(np.median(np.diff(places))))
+    return max(int(inside.max()), usual)

@@ -126,7 +126,8 @@ def test_predictions_of_now_and_then_overlap_less() -> None:
     assert overlapping_dates(pl.Series(DAYS[100:500:20]), sessions, 20) == 1
     burst = [*DAYS[100:107], *DAYS[200:400:10]]
     assert overlapping_dates(pl.Series(burst), sessions, 20) == 7
-    assert overlapping_dates(pl.Series([], dtype=pl.Date), sessions, 20) == 1
+    for few in (DAYS[:0], DAYS[100:101], DAYS[100:105]):
+        assert overlapping_dates(pl.Series(few, dtype=pl.Date), sessions, 20) == 20
 
 
 def test_predictions_that_knew_what_followed_do_not_count() -> None:
