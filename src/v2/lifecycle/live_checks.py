@@ -233,6 +233,8 @@ def _unable(dates: int, overlap: int, found: float) -> str:
     """Say why there is no interval; empty where there is one."""
     if math.isfinite(found):
         return ""
+    if not dates:
+        return "no outcome counts yet"
     needed = 2 * MIN_COSINES * overlap
     if dates >= needed:
         return "too little variation to tell"

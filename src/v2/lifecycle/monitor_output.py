@@ -14,6 +14,7 @@ from src.v2.page.panels import Cell, Fact, Table
 from src.v2.page.report_json import clean
 from src.v2.page.tables import tables_page
 from src.v2.stored_records import encode
+from src.v2.summary_text import sessions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,13 +47,17 @@ def closing_line(result: MonitorResult) -> str:
 def about_lines(result: MonitorResult) -> list[str]:
     """Say what was looked at."""
     lines = [
-        f"{result.shown}: {result.logged:,} dates in the log, {result.scored:,} of them with an "
-        f"outcome of {result.forward_days} sessions that counts; bars up to {result.day}"
+        f"{result.shown}: {_dates(result.logged)} in the log, {result.scored:,} of them with an "
+        f"outcome of {sessions(result.forward_days)} that counts; bars up to {result.day}"
     ]
     if result.left_out:
-        told = ", ".join(f"{count:,} {reason}" for reason, count in result.left_out.items())
-        lines.append(f"dates that do not count: {told}")
+        told = ", ".join(f"{count:,} ({reason})" for reason, count in result.left_out.items())
+        lines.append(f"Dates that do not count: {told}")
     return lines
+
+
+def _dates(count: int) -> str:
+    return "1 date" if count == 1 else f"{count:,} dates"
 
 
 def monitor_numbers(result: MonitorResult) -> dict[str, float]:
@@ -110,8 +115,9 @@ def monitor_page(result: MonitorResult, when: str) -> str:
         kicker="omninmo monitor",
         title=f"A model in use: {result.shown}",
         meta=f"looked at {when}",
+        question="Does it do what its training promised?",
         headline=closing_line(result),
-        says=[f"{line[0].upper()}{line[1:]}." for line in about_lines(result)],
+        says=[f"{line}." for line in about_lines(result)],
         tone="bad" if result.alarms else "good",
     )
 

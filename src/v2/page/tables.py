@@ -14,6 +14,7 @@ def tables_page(
     kicker: str,
     title: str,
     meta: str,
+    question: str,
     headline: str,
     says: Sequence[str],
     tone: str,
@@ -24,8 +25,8 @@ def tables_page(
     ----------
     kicker, title, meta
         What the page is, its title, and what it is about.
-    headline, says
-        The answer in a few words, and sentences below it.
+    question, headline, says
+        What is asked, the answer in a few words, and sentences below it.
     tone
         "good", "plain" or "bad".
     """
@@ -37,6 +38,7 @@ def tables_page(
             kicker=kicker,
             title=title,
             meta=meta,
+            question=question,
             headline=headline,
             says=says,
             tone=tone,

@@ -143,8 +143,8 @@ def test_predict_feeds_the_monitor(in_use: InUse, capsys: pytest.CaptureFixture[
     assert read_log(in_use.folder / "log").height == 24
     assert in_use.run(*OLD_IS_FINE, "--mlflow.enabled", "false") == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "1 dates in the log, 0 of them with an outcome" in shown
-    assert "too few dates to tell" in shown
+    assert "1 date in the log, 0 of them with an outcome of 5 sessions" in shown
+    assert "no outcome counts yet" in shown
 
 
 @pytest.mark.parametrize(
