@@ -5,6 +5,7 @@ PYTHON := .venv/bin/python
 ARGS ?=
 PORT ?= 5000
 RUN ?=
+TICKER ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
@@ -56,6 +57,17 @@ predict: ## Rank the tickers by the newest model
 promote: ## Make the challenger the champion, if the gate lets it through
 	$(SET_UP)
 	$(PYTHON) -m src.v2.promote $(ARGS)
+
+.PHONY: predict-ticker
+predict-ticker: ## Show one row of the ranking: make predict-ticker TICKER=AAPL
+	$(SET_UP)
+	@test -n '$(subst ','\'',$(TICKER))' || { echo "error: name a ticker: make predict-ticker TICKER=AAPL" >&2; exit 2; }
+	$(PYTHON) -m src.v2.predict --tickers '$(subst ','\'',$(TICKER))' $(ARGS)
+
+.PHONY: monitor
+monitor: ## Check the model in use: predictions against what came, drift, missing bars
+	$(SET_UP)
+	$(PYTHON) -m src.v2.monitor $(ARGS)
 
 .PHONY: mlflow
 mlflow: ## Serve MLflow's UI on this machine, on PORT (5000)

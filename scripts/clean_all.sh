@@ -10,6 +10,7 @@ echo "  mlruns, mlruns.db, mlflow.db      every run that MLflow has on record"
 echo "  bars                              Yahoo's bars, kept on this disk"
 echo "  scratch                           what killed runs of scale.mode external left"
 echo "  ledger                            the record of how often each holdout was opened"
+echo "  predictions                       every prediction that was logged"
 
 answer=${CONFIRM:-}
 if [ -z "$answer" ] && [ -t 0 ]; then
@@ -20,7 +21,7 @@ if [ "$answer" != yes ]; then
     echo "Nothing was removed. Without a terminal: make clean-all CONFIRM=yes"
     exit 1
 fi
-for folder in models reports logs ledger bars; do
+for folder in models reports logs ledger bars predictions; do
     [ ! -d "$folder" ] || find "$folder" -mindepth 1 ! -name .gitkeep -delete
 done
 rm -rf .venv .tools mlruns mlruns.db* mlflow.db* scratch

@@ -28,7 +28,7 @@ from src.v2.data.universe import (
 )
 from src.v2.errors import ConfigError, DataError, ModelError
 from src.v2.explain.shap_values import explain_rows
-from src.v2.forecasting import Forecast, decision_rows, rank_last_date
+from src.v2.forecasting import USUAL_COVERAGE, Forecast, decision_rows, rank_last_date
 from src.v2.ledgers import uncounted
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.xgboost_trees import load_xgboost
@@ -184,6 +184,7 @@ def predict(
     market: pl.DataFrame | None = None,
     context: Context | None = None,
     universe: Universe | None = None,
+    coverage: float = USUAL_COVERAGE,
 ) -> Forecast:
     """Rank the last date of the bars.
 
@@ -201,15 +202,19 @@ def predict(
     universe
         Of `src.v2.data.universe.load_universe`, for a model that was trained with
         ``data.universe``: its members of the last date are ranked.
+    coverage
+        Level of the intervals around forecast returns: one that the card holds.
 
     Raises
     ------
+    ConfigError
+        When the card holds no such level.
     ModelError
         When the bars cannot make a feature that the model needs, hold less than half of its
         universe, or come without the market, the universe or a series that it was trained
         with, or with a series that is too old.
     """
-    return rank_last_date(as_polars(bars), model, card, market, context, universe)
+    return rank_last_date(as_polars(bars), model, card, market, context, universe, coverage)
 
 
 def explain(

@@ -344,11 +344,35 @@ class MlflowConfig(Section):
 class PredictConfig(Section):
     """What the predict command shows."""
 
-    model: Path | None = Field(None, description="model folder; empty: the newest")
+    model: str | None = Field(
+        None, description="model folder, or models:/name@alias or models:/name/3; empty: the newest"
+    )
     tickers: Names = Field((), description="show only these; all of the universe are ranked")
     format: Literal["table", "csv", "json"] = "table"
     as_of: dt.date | None = Field(None, description="rank the last session up to this date")
     max_age: int | None = Field(None, ge=0, description="oldest bars allowed, in calendar days")
+    coverage: float = Field(
+        0.8, gt=0, lt=1, description="level of the intervals: 0.5, 0.8, 0.9 or 0.95"
+    )
+    log: bool = Field(True, description="add the ranking to the log in paths.predictions_dir")
+
+
+class MonitorConfig(Section):
+    """What the monitor command looks at, and what makes it raise an alarm."""
+
+    model: str | None = Field(
+        None, description="model folder, or models:/name@alias or models:/name/3; empty: the newest"
+    )
+    alarm_rate: float = Field(
+        0.01, gt=0, le=0.1, description="chance of each alarm, at one look, where nothing is wrong"
+    )
+    sessions: int = Field(504, ge=1, description="newest sessions whose predictions are scored")
+    max_age: int = Field(7, ge=0, description="oldest bars without an alarm, in calendar days")
+    max_missing: int = Field(5, ge=0, description="most sessions in a row without a prediction")
+    psi: float = Field(0.25, gt=0, description="stability index that a drifted feature exceeds")
+    importance: float = Field(
+        0.01, ge=0, le=1, description="least share of gain of a feature whose drift is an alarm"
+    )
 
 
 class RunsConfig(Section):
@@ -434,6 +458,9 @@ class PathsConfig(Section):
     reports_dir: Path = Path("reports")
     ledger_dir: Path = Path("ledger")
     bars_dir: Path = Path("bars")
+    predictions_dir: Path = Field(
+        Path("predictions"), description="log of predictions, which the monitor reads"
+    )
     scratch_dir: Path = Field(
         Path("scratch"), description="blocks of scale.mode external, removed after the run"
     )
@@ -465,6 +492,7 @@ class Config(BaseSettings):
     explain: ExplainConfig = ExplainConfig()
     mlflow: MlflowConfig = MlflowConfig()
     predict: PredictConfig = PredictConfig()
+    monitor: MonitorConfig = MonitorConfig()
     runs: RunsConfig = RunsConfig()
     report: ReportConfig = ReportConfig()
     promote: PromoteConfig = PromoteConfig()

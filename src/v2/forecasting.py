@@ -15,7 +15,7 @@ from src.v2.config import SMALL_UNIVERSE, FeaturesConfig, LabelConfig, file_hash
 from src.v2.data.bars import clean_bars
 from src.v2.data.context import Context
 from src.v2.data.universe import Universe, mark_members
-from src.v2.errors import ModelError
+from src.v2.errors import ConfigError, ModelError
 from src.v2.evaluation.ratings import rate
 from src.v2.explain.direction import quantity_name, signed_values
 from src.v2.explain.places import places, shared_features, spread_dates
@@ -25,6 +25,7 @@ from src.v2.features.as_of import as_of
 from src.v2.features.compute import FeatureTable, compute_features
 from src.v2.features.families import active_features
 from src.v2.modeling.code_match import check_feature_code
+from src.v2.modeling.intervals import VOLATILITY_BARS, add_interval, horizon_volatility
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard
@@ -36,6 +37,7 @@ Mask = npt.NDArray[np.bool_]
 
 LEAST_UNIVERSE = 0.5
 REASONS = 3
+USUAL_COVERAGE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Forecast:
     Parameters
     ----------
     rows
-        | rank | ticker | date | close | score |, then | predicted_return (fraction) | for
+        | rank | ticker | date | close | score |, then | predicted_return | return_low |
+        return_high | (fractions; the bounds null where the card holds no interval) for
         regression or | p_<class> ... | for classification, and | rating | reasons |; best
         first. A rating is the fifth of the ranking, from Strong Sell to Strong Buy; without
         evidence of skill it is the verdict instead, and null below 20 tickers. Reasons are a
@@ -81,6 +84,9 @@ class Decision:
         Reason by ticker that cannot be forecast.
     docs
         What each feature says, by name.
+    volatility
+        | date | ticker | volatility | of the horizon, see
+        `src.v2.modeling.intervals.horizon_volatility`.
     """
 
     table: pl.DataFrame
@@ -88,6 +94,7 @@ class Decision:
     frame: pl.DataFrame
     absent: Mapping[str, str]
     docs: Mapping[str, str]
+    volatility: pl.DataFrame
 
 
 def rank_last_date(
@@ -97,10 +104,11 @@ def rank_last_date(
     market: pl.DataFrame | None,
     context: Context | None = None,
     universe: Universe | None = None,
+    coverage: float = USUAL_COVERAGE,
 ) -> Forecast:
     """Rank the last date of the bars, as `src.v2.api.predict` does."""
     decision = decision_rows(bars, card, market, context, universe)
-    rows = _scored(decision, model, card)
+    rows = _scored(decision, model, card, interval_multiple(card, coverage))
     rows = rows.with_columns(
         pl.Series("rating", _ratings(rows, card), dtype=pl.String),
         pl.Series("reasons", _reasons(decision, model, card), dtype=pl.List(pl.String)),
@@ -109,7 +117,9 @@ def rank_last_date(
     return Forecast(rows.with_row_index("rank", offset=1), decision.absent, in_sample)
 
 
-def _scored(decision: Decision, model: FittedModel, card: ModelCard) -> pl.DataFrame:
+def _scored(
+    decision: Decision, model: FittedModel, card: ModelCard, multiple: float | None
+) -> pl.DataFrame:
     """Forecast each ticker, and show the forecast as it was evaluated."""
     raw = model.predict(decision.matrix)
     rows = decision.table.select("ticker", "date", "close").with_columns(
@@ -118,7 +128,8 @@ def _scored(decision: Decision, model: FittedModel, card: ModelCard) -> pl.DataF
     if not card.classes:
         rows = rows.with_columns(pl.lit(card.expanding_mean).alias("expanding_mean"))
         rows = add_shown_return(rows, card.target, card.rank_map)
-        return rows.rename({"prediction": "predicted_return"}).drop("expanding_mean")
+        rows = rows.rename({"prediction": "predicted_return"}).drop("expanding_mean")
+        return add_interval(rows, decision.volatility, multiple)
     shares = class_probabilities(raw).astype(np.float64)
     if card.probability_map is not None:
         shares = card.probability_map.apply(shares)
@@ -128,6 +139,26 @@ def _scored(decision: Decision, model: FittedModel, card: ModelCard) -> pl.DataF
             for code, name in enumerate(card.classes)
         ]
     )
+
+
+def interval_multiple(card: ModelCard, coverage: float) -> float | None:
+    """Give the multiple of volatility that a card has for a level; None where it has none.
+
+    Raises
+    ------
+    ConfigError
+        When the card holds other levels than this one.
+    """
+    if card.intervals is None:
+        return None
+    found = card.intervals.at(coverage)
+    if found is None:
+        levels = ", ".join(f"{each.level:g}" for each in card.intervals.levels)
+        raise ConfigError(
+            f"predict.coverage must be a level that the model's card holds: {levels}; got "
+            f"{coverage:g}."
+        )
+    return found.multiple
 
 
 def _ratings(rows: pl.DataFrame, card: ModelCard) -> list[str | None]:
@@ -215,7 +246,9 @@ def decision_rows(
         .sort("ticker")
     )
     docs = {feature.name: feature.doc for feature in features}
-    return Decision(table, _matrix(table, card.features), computed.frame, absent, docs)
+    newest = bars.sort("date").group_by("ticker").tail(VOLATILITY_BARS + 1)
+    volatility = horizon_volatility(newest, card.forward_days)
+    return Decision(table, _matrix(table, card.features), computed.frame, absent, docs, volatility)
 
 
 def _context_of_model(context: Context | None, card: ModelCard) -> Context:

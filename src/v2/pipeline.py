@@ -18,10 +18,12 @@ from src.v2.console import Stages, Track, no_progress
 from src.v2.data.context import Context
 from src.v2.data.universe import MEMBER, decision_sessions, member_rows
 from src.v2.errors import ConfigError
+from src.v2.evaluation.conformal import interval_metrics, return_intervals
 from src.v2.evaluation.folds import mean_curve, mean_importance
 from src.v2.evaluation.metric_keys import evaluation_metrics
 from src.v2.evaluation.scores import score_holdout, score_walk_forward
 from src.v2.evaluation_records import Evaluation
+from src.v2.explain.drift_reference import drift_reference
 from src.v2.explain.folds import explain_folds
 from src.v2.explanation import Explained, explain_model
 from src.v2.features.as_of import needed_context
@@ -32,6 +34,7 @@ from src.v2.features.registry import Feature
 from src.v2.judgement import Forecasts, Market, judge_forecasts
 from src.v2.ledgers import Ledgers
 from src.v2.modeling.folds import Schedule, schedule_folds
+from src.v2.modeling.intervals import ReturnIntervals
 from src.v2.modeling.labels import LabelPlan, plan_label
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard, make_card
@@ -89,6 +92,8 @@ class Trained:
     result: TrainingResult
     model: FittedModel
     card: ModelCard
+    drift_reference: pl.DataFrame
+    """What the features looked like in training, see `src.v2.explain.drift_reference`."""
 
 
 def prepare_panel(
@@ -221,6 +226,8 @@ def train_model(
     table = pl.concat(walked.tables)
     metrics = _metrics(prepared, table, folds, evaluation, len(window.session))
     metrics |= score_holdout(holdout.metrics) | _final_losses(curve, rounds)
+    intervals = _intervals(table, prepared)
+    metrics |= interval_metrics(intervals)
     result = TrainingResult(
         mode=config.label.mode,
         target=plan.target if plan.rule is None else plan.rule,
@@ -247,7 +254,17 @@ def train_model(
         shap=sample,
         stages=stages.seconds,
     )
-    return Trained(result, model, _card(prepared, result, window, config, walked))
+    with stages.stage("drift reference"):
+        reference = drift_reference(window, result.importance)
+    card = _card(prepared, result, window, config, walked, intervals)
+    return Trained(result, model, card, reference)
+
+
+def _intervals(walked: pl.DataFrame, prepared: Prepared) -> ReturnIntervals | None:
+    """Find the intervals of forecast returns; None for classes, which have probabilities."""
+    if prepared.plan.classes:
+        return None
+    return return_intervals(walked, prepared.closes, prepared.plan.config.forward_days)
 
 
 def _metrics(
@@ -342,6 +359,7 @@ def _card(
     window: Panel,
     config: Config,
     walked: Walked,
+    intervals: ReturnIntervals | None,
 ) -> ModelCard:
     return make_card(
         result,
@@ -355,4 +373,5 @@ def _card(
         with_market=prepared.with_market,
         context=prepared.context,
         needed=prepared.needed,
+        intervals=intervals,
     )

@@ -5,19 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from src.v2.config import Config
 from src.v2.config_sources import load_config
-from src.v2.console import log_to, printable, progress_bar, run_command, show_note
-from src.v2.errors import DataError, ModelError
+from src.v2.console import log_to, printable, run_command, show_note
+from src.v2.errors import DataError, OmninmoError
 from src.v2.summary_text import sessions
 
 if TYPE_CHECKING:
     import polars as pl
 
     from src.v2.forecasting import Forecast
+    from src.v2.model_source import ModelBars, ModelSource
     from src.v2.modeling.model_card import ModelCard
 
 COMMAND = "python -m src.v2.predict"
@@ -27,6 +28,7 @@ SHORT_FLAGS = {
     "predict.format": "format",
     "predict.as-of": "as-of",
     "predict.max-age": "max-age",
+    "predict.coverage": "coverage",
     "data.period": "period",
 }
 ABOUT = """\
@@ -35,6 +37,7 @@ Rank the latest date of a model's universe, by the newest model unless --model n
   python -m src.v2.predict --format csv > ranking.csv
   python -m src.v2.predict --tickers AAPL MSFT --format json
 
+Each ranking is added to the log in paths.predictions_dir, whole; --predict.log false leaves it out.
 Source, tickers, calendar and series of context are those the model was trained on, unless flags
 say otherwise; sectors are always those of the training.
 """
@@ -62,73 +65,42 @@ def _command(argv: Sequence[str]) -> int:
     first = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT)
     with log_to(first.paths.logs_dir):
         from src.v2.api import load
-        from src.v2.modeling.model_file import newest_model
+        from src.v2.model_source import (
+            card_overlay,
+            find_model,
+            load_model_bars,
+            refuse_unnamed_modules,
+        )
 
-        path = first.predict.model or newest_model(first.paths.models_dir)
-        model, card = load(path)
-        config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=_from_card(card))
-        _refuse_unnamed_modules(first, card)
-        forecast = _forecast(config, model, card)
-        show_note(f"model {path.name}, trained on rows up to {card.train_last}.")
+        source = find_model(first.predict.model, first)
+        model, card = load(source.path)
+        config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=card_overlay(card))
+        refuse_unnamed_modules(first, card)
+        held = load_model_bars(config, card, config.predict.as_of)
+        forecast = _forecast(config, held, model, card)
+        show_note(f"model {source.shown}, trained on rows up to {card.train_last}.")
         show_note(_past_skill(card))
+        show_note(interval_words(card, config.predict.coverage))
         _report_absent(forecast, config)
         if forecast.in_sample:
             show_note(
                 "in-sample: the model was fitted on this date and later ones, so it knows what "
                 "followed. These rows are no forecast; its scores are those of the summary."
             )
+        problem = _log(config, card, source, held, forecast)
         sys.stdout.write(render(forecast, card, config))
+        if problem is not None:
+            raise problem
     return 0
 
 
-def _from_card(card: ModelCard) -> Mapping[str, Any]:
-    """Give the settings of the model's own bars and features; the last date is left open.
-
-    A point-in-time universe names its own tickers, also those that joined after the training.
-    """
-    data = dict(card.data) | {"end": None, "max_dropped_share": 1.0}
-    if data.get("universe") is None:
-        data["tickers"] = list(card.tickers)
-    features = dict(card.feature_settings) | {"modules": list(card.module_hashes)}
-    return {"data": data, "features": features}
-
-
-def _refuse_unnamed_modules(config: Config, card: ModelCard) -> None:
-    """Run no file only because a card names it: the user must name it too."""
-    unnamed = [path for path in card.module_hashes if path not in config.features.modules]
-    if unnamed:
-        raise ModelError(
-            f"The model needs own features from {', '.join(unnamed)}. A model folder may not make "
-            f"code run: name them yourself, --features.modules {' '.join(unnamed)}."
-        )
-
-
-def _forecast(config: Config, model: Any, card: ModelCard) -> Forecast:
-    """Load the universe up to the date asked for, and rank its last date."""
-    import polars as pl
-
+def _forecast(config: Config, held: ModelBars, model: Any, card: ModelCard) -> Forecast:
+    """Rank the last date of the bars."""
     from src.v2.api import predict
-    from src.v2.data.context import load_context
-    from src.v2.data.sources import load_bars, source_universe
 
-    context = load_context(config.data.model_copy(update={"sectors": None}), card.series)
-    for note in context.notes:
-        show_note(note)
-
-    bars, market, _ = load_bars(
-        config.data, tuple(config.features.columns), config.paths.bars_dir, progress_bar
-    )
-    as_of = config.predict.as_of
-    if as_of is not None:
-        bars = bars.filter(pl.col("date") <= as_of)
-        market = None if market is None else market.filter(pl.col("date") <= as_of)
-        if bars.is_empty():
-            raise DataError(f"--as-of must not be before the first bar; got {as_of}.")
-    day = bars["date"].max()
-    assert isinstance(day, dt.date)
-    _check_age(day, as_of or dt.date.today(), config.predict.max_age)
-    universe = source_universe(config.data)
-    known = card.tickers if universe is None else universe.members_on(day)
+    _check_age(held.day, config.predict.as_of or dt.date.today(), config.predict.max_age)
+    universe = held.universe
+    known = card.tickers if universe is None else universe.members_on(held.day)
     unknown = sorted(set(config.predict.tickers) - set(known))
     if unknown:
         raise DataError(
@@ -136,7 +108,35 @@ def _forecast(config: Config, model: Any, card: ModelCard) -> Forecast:
             f"{', '.join(known[:10])}{', …' if len(known) > 10 else ''} "
             f"({len(known)} tickers). Train with them, or leave them out."
         )
-    return predict(bars, model, card, market, context, universe)
+    coverage = config.predict.coverage
+    return predict(held.bars, model, card, held.market, held.context, universe, coverage)
+
+
+def _log(
+    config: Config, card: ModelCard, source: ModelSource, held: ModelBars, forecast: Forecast
+) -> OmninmoError | None:
+    """Add the whole ranking to the log; a log that fails is given back, to be told at the end."""
+    from src.v2.data.bars import bars_fingerprint
+    from src.v2.lifecycle.prediction_log import Ranking, append_ranking
+
+    if not config.predict.log:
+        return None
+    ranking = Ranking(
+        rows=forecast.rows,
+        made_at=dt.datetime.now(dt.UTC),
+        data_fingerprint=bars_fingerprint(held.bars),
+        in_sample=forecast.in_sample,
+        hindsight=held.cut,
+        coverage=config.predict.coverage,
+        registered=source.registered,
+        version=source.version,
+        alias=source.alias,
+    )
+    try:
+        append_ranking(config.paths.predictions_dir, card, ranking)
+    except OmninmoError as error:
+        return error
+    return None
 
 
 def _check_age(day: dt.date, today: dt.date, limit: int | None) -> None:
@@ -161,6 +161,26 @@ def _past_skill(card: ModelCard) -> str:
         found = f"mean rank IC {mean:+.4f}, 95% interval {low:+.4f} to {high:+.4f}; "
     withheld = "" if card.verdict == "evidence" else "; ratings are withheld"
     return f"its walk-forward: {found}verdict: {card.verdict}{withheld}."
+
+
+def interval_words(card: ModelCard, level: float) -> str:
+    """Say what the intervals are made to hold, and what they held."""
+    if card.classes:
+        return "no interval: a classification gives probabilities."
+    found = None if card.intervals is None else card.intervals.at(level)
+    if card.intervals is None or found is None:
+        return "no interval: the model's card was written without. Train again for one."
+    if found.multiple is None:
+        return (
+            f"no {level:.0%} interval: the walk-forward has {card.intervals.blocks} horizons, "
+            "too few for it."
+        )
+    held = "their coverage could not be measured: too few dates"
+    if found.coverage is not None:
+        held = f"those made in the walk-forward of earlier folds held {found.coverage:.1%}"
+        if found.low is not None and found.high is not None:
+            held += f" (95% interval {found.low:.1%} to {found.high:.1%})"
+    return f"{level:.0%} intervals, from what forecasts missed by before: {held}."
 
 
 def _report_absent(forecast: Forecast, config: Config) -> None:
@@ -251,10 +271,12 @@ def _lines(rows: pl.DataFrame, card: ModelCard) -> list[str]:
     """Align the columns of the ranking, below their headings."""
     shares = ["p_" + name.lower().replace(" ", "_") for name in card.classes]
     excess = ["excess"] if _shows_excess(card) else []
-    cells = [["rank", "ticker", "close", *excess, *(shares or ["forecast"]), "rating"]]
+    level = [] if shares or rows["return_low"].null_count() == rows.height else ["interval"]
+    cells = [["rank", "ticker", "close", *excess, *(shares or ["forecast"]), *level, "rating"]]
     for row in rows.iter_rows(named=True):
         values = [f"{row[name]:.1%}" for name in shares] or [f"{row['predicted_return']:+.2%}"]
         values = [*(f"{row['score']:+.2%}" for _ in excess), *values]
+        values += [_between(row["return_low"], row["return_high"]) for _ in level]
         named = [str(row["rank"]), printable(row["ticker"]), f"{row['close']:,.2f}"]
         cells.append([*named, *values, row["rating"] or "–"])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -265,6 +287,11 @@ def _lines(rows: pl.DataFrame, card: ModelCard) -> list[str]:
         )
         for line in cells
     ]
+
+
+def _between(low: float | None, high: float | None) -> str:
+    """Write the interval of a return; a dash without one."""
+    return "–" if low is None or high is None else f"{low:+.1%} to {high:+.1%}"
 
 
 def _beside_its_number(reason: str) -> str:

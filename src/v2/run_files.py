@@ -107,10 +107,18 @@ def _save_model(config: Config, trained: Trained) -> Path:
     """Save under the path asked for, or under a name that no run at once has taken."""
     named, overwrite = config.paths.model_path, config.paths.overwrite
     if named is not None:
-        return save_model(trained.model, trained.card, named, overwrite=overwrite)
+        return save_model(
+            trained.model,
+            trained.card,
+            named,
+            overwrite=overwrite,
+            drift_reference=trained.drift_reference,
+        )
     while True:
         path = free_path(config.paths.models_dir / trained.card.name)
         try:
-            return save_model(trained.model, trained.card, path)
+            return save_model(
+                trained.model, trained.card, path, drift_reference=trained.drift_reference
+            )
         except PathTaken:
             continue

@@ -117,7 +117,7 @@ def log_mlflow_metrics(
     import polars as pl
     import yaml
 
-    from src.v2.modeling.model_file import CARD_NAME, package_hash
+    from src.v2.modeling.model_file import package_hash, side_files
     from src.v2.tracking.package_cache import PACKAGE_TAG
 
     metrics = dict(result.metrics) | {"runtime_sec": runtime_sec}
@@ -148,7 +148,7 @@ def log_mlflow_metrics(
         params={"rounds": result.rounds, "forward_days": result.settings["label"]["forward_days"]},
         tags={PACKAGE_TAG: package_hash(model_folder) or ""},
         metadata={"config_fingerprint": result.config_fingerprint},
-        card_file=model_folder / CARD_NAME,
+        beside=side_files(model_folder),
     )
     # The logged model is refitted on all rows: none of these scores is its own.
     run.log_metrics(metrics)

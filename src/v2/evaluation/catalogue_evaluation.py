@@ -134,6 +134,15 @@ EVALUATION_KEYS: tuple[MetricDoc, ...] = (
         "up",
     ),
     MetricDoc(
+        "cv_interval_*",
+        "intervals of a level in percent: _multiple, half their width in volatilities of the "
+        "horizon; _held, share of outcomes within those made of what earlier folds missed by; _low "
+        "and _high: its 95% interval",
+        WALKED,
+        "fraction",
+        "at its level",
+    ),
+    MetricDoc(
         "rating_*",
         "return over the date's mean of the tickers so rated; _low and _high: 95% interval",
         WALKED,

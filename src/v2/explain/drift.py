@@ -125,8 +125,8 @@ def sorted_psi(train: Column, test: Column) -> float:
     >>> round(sorted_psi(np.zeros(100), np.ones(100)), 1)
     10.5
     """
-    cuts = _cuts(train[: len(train) - _missing(train)])
-    before, after = _counts(train, cuts), _counts(test, cuts)
+    cuts = quantile_cuts(train[: len(train) - count_missing(train)])
+    before, after = bin_counts(train, cuts), bin_counts(test, cuts)
     filled = before + after > 0
     p, q = (
         np.maximum(counts[filled], SMALLEST_COUNT) / len(values)
@@ -135,24 +135,30 @@ def sorted_psi(train: Column, test: Column) -> float:
     return float(((q - p) * np.log(q / p)).sum())
 
 
-def _missing(values: Column) -> int:
+def count_missing(values: Column) -> int:
     """Count the missing values at the end of a sorted column."""
     return len(values) - int(np.searchsorted(values, np.array(np.nan, dtype=values.dtype)))
 
 
-def _cuts(known: Column) -> Column:
-    """Upper bounds of all bins but the last, rising; none without values."""
+def quantile_cuts(known: Column, bins: int = BINS) -> Column:
+    """Upper bounds of all bins of equal shares but the last, rising; none without values.
+
+    A value that spans a bin of its own gets one. ``known`` is sorted and holds no NaN.
+    """
     if not len(known):
         return known
-    last = -(-np.arange(1, BINS) * len(known) // BINS) - 1
+    last = -(-np.arange(1, bins) * len(known) // bins) - 1
     deciles = known[last]
     repeated = deciles[1:][deciles[1:] == deciles[:-1]]
     below = np.nextafter(repeated, np.array(-np.inf, dtype=known.dtype))
     return np.unique(np.concatenate([deciles, below]))
 
 
-def _counts(values: Column, cuts: Column) -> npt.NDArray[np.intp]:
-    """Count the rows in each bin, those without a value in the last one."""
-    known = len(values) - _missing(values)
+def bin_counts(values: Column, cuts: Column) -> npt.NDArray[np.intp]:
+    """Count the rows in each bin, those without a value (NaN) in the last one.
+
+    ``values`` are sorted, NaN last.
+    """
+    known = len(values) - count_missing(values)
     places = np.searchsorted(values[:known], cuts, side="right")
     return np.diff(np.concatenate([[0], places, [known, len(values)]]))

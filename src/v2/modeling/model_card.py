@@ -12,6 +12,7 @@ import numpy as np
 from src.v2.config import Config, file_hashes
 from src.v2.data.context import SECTOR, Context
 from src.v2.features.code_check import code_hash, feature_numbers
+from src.v2.modeling.intervals import ReturnIntervals
 from src.v2.modeling.labels import LabelPlan, Target
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.probabilities import ProbabilityMap
@@ -74,6 +75,10 @@ class ModelCard:
     git_commit: str | None = None
     """Commit of the code that trained it, where known."""
     schema_version: int = SCHEMA_VERSION
+    intervals: ReturnIntervals | None = None
+    """Around forecast returns; None for classes, and for cards that were written without."""
+    label_settings: dict[str, Any] = field(default_factory=dict)
+    """The label section of the configuration, to label what follows a forecast alike."""
 
 
 def make_card(
@@ -89,6 +94,7 @@ def make_card(
     with_market: bool,
     context: Context,
     needed: frozenset[str],
+    intervals: ReturnIntervals | None = None,
 ) -> ModelCard:
     """Write down what the shipped model is; of the context, what its features need."""
     now = dt.datetime.now(dt.UTC)
@@ -132,6 +138,8 @@ def make_card(
         feature_check=feature_numbers(
             config.features, window.names, with_market=with_market, series=series
         ),
+        intervals=intervals,
+        label_settings=config.label.model_dump(mode="json"),
     )
 
 

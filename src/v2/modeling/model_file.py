@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,16 +23,37 @@ from src.v2.errors import ConfigError, ModelError, OmninmoError, PathTaken
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import SCHEMA_VERSION, ModelCard
 
+if TYPE_CHECKING:
+    import polars as pl
+
 log = logging.getLogger(__name__)
 
 CARD_NAME = "card.json"
 MODEL_NAME = "model.ubj"
+DRIFT_NAME = "drift_reference.parquet"
 PACKAGE_FILES = (CARD_NAME, MODEL_NAME)
-"""The files of a model folder."""
+"""The files that every model folder has."""
+
+OPTIONAL_FILES = (DRIFT_NAME,)
+"""Those that it may have."""
 
 
-def save_model(model: FittedModel, card: ModelCard, path: Path, *, overwrite: bool = False) -> Path:
+def save_model(
+    model: FittedModel,
+    card: ModelCard,
+    path: Path,
+    *,
+    overwrite: bool = False,
+    drift_reference: pl.DataFrame | None = None,
+) -> Path:
     """Write a model folder, whole or not at all.
+
+    Parameters
+    ----------
+    overwrite
+        Replace a model that lies there.
+    drift_reference
+        What the features looked like in training, see `src.v2.explain.drift_reference`.
 
     Raises
     ------
@@ -51,6 +73,8 @@ def save_model(model: FittedModel, card: ModelCard, path: Path, *, overwrite: bo
         model.save(fresh / MODEL_NAME)
         text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
         (fresh / CARD_NAME).write_text(text + "\n", encoding="utf-8")
+        if drift_reference is not None:
+            drift_reference.write_parquet(fresh / DRIFT_NAME)
         fresh.chmod(0o755)
         _put_in_place(fresh, path)
     except BaseException:
@@ -108,15 +132,41 @@ def read_card(path: Path) -> ModelCard:
         raise ModelError(f"{card} lacks what a model card holds. Train again.") from error
 
 
+def side_files(path: Path) -> list[Path]:
+    """List what a model folder holds beside the booster."""
+    return [path / name for name in (CARD_NAME, *OPTIONAL_FILES) if (path / name).is_file()]
+
+
 def package_hash(path: Path) -> str | None:
-    """SHA-256 of a model folder's files and their names; None where one is missing."""
+    """SHA-256 of a model folder's files and their names; None where one must not be missing."""
     total = hashlib.sha256()
-    for name in PACKAGE_FILES:
+    for name in (*PACKAGE_FILES, *OPTIONAL_FILES):
         if not (path / name).is_file():
+            if name in OPTIONAL_FILES:
+                continue
             return None
         digest = hashlib.sha256((path / name).read_bytes()).hexdigest()
         total.update(f"{digest}  {name}\n".encode())
     return total.hexdigest()
+
+
+def read_drift_reference(path: Path) -> pl.DataFrame | None:
+    """Read what the features looked like in training; None where a model was saved without.
+
+    Raises
+    ------
+    ModelError
+        When the file is damaged.
+    """
+    import polars as pl
+
+    file = path / DRIFT_NAME
+    if not file.is_file():
+        return None
+    try:
+        return pl.read_parquet(file, glob=False, hive_partitioning=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ModelError(f"{file} is damaged. Train again, or remove it.") from error
 
 
 def newest_model(folder: Path) -> Path:

@@ -74,7 +74,7 @@ def make_page(
     """
     _check_names(sections)
     pictures, failed = _draw(sections)
-    page = _environment().get_template("page.html.j2")
+    page = page_environment().get_template("page.html.j2")
     html = page.render(
         title=title,
         identity=identity,
@@ -138,7 +138,7 @@ def _draw(sections: Sequence[Section]) -> tuple[dict[str, str], dict[str, str]]:
     return pictures, failed
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
     """Set the templates up: every text is escaped, and nothing undefined passes."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup

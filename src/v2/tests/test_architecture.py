@@ -40,8 +40,9 @@ FLOORS = [
     {"stored_records"},
     {"run_store"},
     {"run_files"},
+    {"model_source"},
     {"lifecycle"},
-    {"train", "predict", "runs", "audit", "report", "fetch", "promote"},
+    {"train", "predict", "runs", "audit", "report", "fetch", "promote", "monitor"},
 ]
 """From the ground up; imports point down or stay inside one topic."""
 
@@ -68,7 +69,7 @@ PRIVATE_LIBRARIES = {
 }
 """Libraries that only some places may import, type hints aside."""
 
-DOORS = ("train", "predict", "runs", "audit", "report", "fetch", "promote")
+DOORS = ("train", "predict", "runs", "audit", "report", "fetch", "promote", "monitor")
 HEAVY = ("numpy", "polars", "pandas", "xgboost", "mlflow", "shap", "matplotlib", "sklearn", "rich")
 
 

@@ -44,6 +44,7 @@ def tree(tmp_path: Path) -> Path:
         "logs",
         "ledger",
         "bars",
+        "predictions",
         "mlruns",
         "src/__pycache__",
         ".mypy_cache",
@@ -111,6 +112,16 @@ def test_a_ready_environment_is_not_set_up_again(make: Make) -> None:
     assert "ran -m src.v2.train --force-sample --seed 1" in done.stdout
 
 
+def test_predict_ticker_asks_for_one_row(make: Make) -> None:
+    done = make("predict-ticker", "TICKER=BRK-B", "ARGS=--format csv")
+    assert "ran -m src.v2.predict --tickers BRK-B --format csv" in done.stdout
+    quoted = make("predict-ticker", "TICKER=it's; echo more")
+    assert "ran -m src.v2.predict --tickers it's; echo more" in quoted.stdout
+    refused = make("predict-ticker")
+    assert refused.returncode == 2
+    assert "make predict-ticker TICKER=AAPL" in refused.stderr
+
+
 @pytest.mark.parametrize("change", ["lock", "interrupted", "no python"])
 def test_set_up_is_called_when_needed(make: Make, tree: Path, change: str) -> None:
     if change == "lock":
@@ -127,7 +138,7 @@ def test_clean_leaves_results_alone(make: Make, tree: Path) -> None:
     assert make("clean").returncode == 0
     assert not (tree / ".mypy_cache").exists()
     assert not (tree / "src" / "__pycache__").exists()
-    for name in ("models", "reports", "logs", "ledger", "bars", "mlruns"):
+    for name in ("models", "reports", "logs", "ledger", "bars", "predictions", "mlruns"):
         assert (tree / name / "kept").exists()
     assert (tree / "mlruns.db").exists()
     assert (tree / ".venv").exists()
@@ -144,7 +155,7 @@ def test_clean_all_needs_a_yes(make: Make, tree: Path) -> None:
     assert (tree / "models" / "kept").exists()
 
     assert make("clean-all", "CONFIRM=yes").returncode == 0
-    for name in ("models", "reports", "logs", "ledger", "bars"):
+    for name in ("models", "reports", "logs", "ledger", "bars", "predictions"):
         assert [path.name for path in (tree / name).iterdir()] == [".gitkeep"]
     for name in ("mlruns", "mlruns.db", ".venv"):
         assert not (tree / name).exists()

@@ -35,7 +35,7 @@ class Workplace:
     def flags(self, bars: Path | None = None) -> list[str]:
         """Flags that keep a command inside this workplace."""
         words = ["--mlflow.tracking-uri", self.store]
-        for name in ("models", "logs", "reports", "ledger", "bars"):
+        for name in ("models", "logs", "reports", "ledger", "bars", "predictions"):
             words += [f"--paths.{name}-dir", str(self.folder / name)]
         if bars is not None:
             words += ["--data.source", "files", "--data.path", str(bars)]

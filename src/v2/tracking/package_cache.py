@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -38,7 +39,7 @@ def cached_package(fetch: Callable[[str, str], Any], wanted: str, cache: Path, w
     OmninmoError
         When the cache cannot be written.
     """
-    from src.v2.modeling.model_file import PACKAGE_FILES, package_hash
+    from src.v2.modeling.model_file import OPTIONAL_FILES, PACKAGE_FILES, package_hash
 
     # It becomes the name of a folder.
     if not re.fullmatch(r"[0-9a-f]{64}", wanted):
@@ -55,6 +56,9 @@ def cached_package(fetch: Callable[[str, str], Any], wanted: str, cache: Path, w
             fresh = Path(scratch, "model")
             fresh.mkdir()
             _fetch_all(fetch, PACKAGE_FILES, fresh, what)
+            # Whether one was there is settled by the hash.
+            with contextlib.suppress(ModelError):
+                _fetch_all(fetch, OPTIONAL_FILES, fresh, what)
             found = package_hash(fresh)
             if found != wanted:
                 raise ModelError(

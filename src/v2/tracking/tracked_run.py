@@ -170,7 +170,7 @@ class TrackedRun:
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
-        card_file: Path | None = None,
+        beside: Sequence[Path] = (),
     ) -> str | None:
         """Keep the booster as the logged model ``model``, and as files of the run.
 
@@ -189,8 +189,8 @@ class TrackedRun:
             Shown with the model.
         metadata
             Kept in the model's own files, as plain values.
-        card_file
-            The model's card, kept beside the booster.
+        beside
+            Further files of the model's folder, as its card, kept beside the booster.
 
         Returns
         -------
@@ -211,8 +211,8 @@ class TrackedRun:
                     metadata=metadata or {},
                     identity={"run_id": self.run_id, "model_id": model_id},
                 )
-                if card_file is not None:
-                    shutil.copyfile(card_file, folder / card_file.name)
+                for file in beside:
+                    shutil.copyfile(file, folder / file.name)
                 self._publish_model(model_id, folder)
         except BaseException:
             with contextlib.suppress(Exception), quiet_libraries():

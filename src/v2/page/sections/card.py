@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from src.v2.evaluation_records import Interval
 from src.v2.page.identity import RunIdentity
 from src.v2.page.panels import Cell, Fact, Section, Table
 from src.v2.records import TrainingResult, flatten
-from src.v2.summary_text import sessions
+from src.v2.summary_text import between, sessions
 
 UNKNOWN = "–"
 MOST_DROPS = 300
@@ -93,7 +95,16 @@ def _fitted(result: TrainingResult) -> Table:
     ]
     if result.classes:
         rows.insert(2, ("Classes", ", ".join(result.classes)))
+    rows += [("Outcomes that 80% intervals held", each) for each in _held(result)]
     return Table("card-task", "The task", ("What", "Value"), tuple(rows))
+
+
+def _held(result: TrainingResult) -> list[str]:
+    """Say what share of outcomes the intervals held; nothing where it was not measured."""
+    held, low, high = (
+        result.metrics.get(f"cv_interval_80_{end}", math.nan) for end in ("held", "low", "high")
+    )
+    return [between(Interval(held, low, high, 0), "share")] if math.isfinite(held) else []
 
 
 def _data(result: TrainingResult) -> Table:

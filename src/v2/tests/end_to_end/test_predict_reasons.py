@@ -205,7 +205,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, kind: str, capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Run the command and give what it wrote."""
-    flags = ["--model", str(folder / kind), "--paths.logs-dir", str(folder / "logs"), *words]
+    flags = ["--model", str(folder / kind), "--paths.logs-dir", str(folder / "logs")]
+    flags += ["--paths.predictions-dir", str(folder / "predictions"), *words]
     assert predict.main(flags) == 0
     return capsys.readouterr().out
 

@@ -8,19 +8,23 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from src.v2.config import ModelConfig
 from src.v2.errors import ConfigError, ModelError
+from src.v2.modeling.intervals import IntervalLevel, ReturnIntervals
 from src.v2.modeling.learners.base import TrainingRows
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, XGBoostModel, load_xgboost
 from src.v2.modeling.model_card import ModelCard, model_name
 from src.v2.modeling.model_file import (
     CARD_NAME,
+    DRIFT_NAME,
     MODEL_NAME,
     newest_model,
     package_hash,
     read_card,
+    read_drift_reference,
     save_model,
 )
 from src.v2.modeling.shown_return import RankMap
@@ -51,6 +55,10 @@ CARD = ModelCard(
     data_fingerprint="d",
     config_fingerprint="c",
     out_of_sample={"cv_rank_ic_pooled": 0.01},
+    intervals=ReturnIntervals(
+        300, 10, 200, (IntervalLevel(0.8, 1.3, 0.81, 0.7, 0.9), IntervalLevel(0.95, *[None] * 4))
+    ),
+    label_settings={"rating_thresholds": [-0.1, -0.05, 0.05, 0.1]},
 )
 
 
@@ -192,3 +200,18 @@ def test_the_newest_model_is_the_one_trained_last(tmp_path: Path, model: XGBoost
     assert model_name("classification", dt.datetime(2024, 5, 6)) == (
         "st_predictor_classification_20240506_000000"
     )
+
+
+def test_a_drift_reference_lies_beside_the_model_and_its_damage_is_named(
+    model: XGBoostModel, tmp_path: Path
+) -> None:
+    reference = pl.DataFrame({"feature": ["a"], "importance": [1.0]})
+    path = save_model(model, CARD, tmp_path / "m", drift_reference=reference)
+    found = read_drift_reference(path)
+    assert found is not None and found.equals(reference)
+    assert read_card(path) == CARD
+    (path / DRIFT_NAME).write_bytes(b"half")
+    with pytest.raises(ModelError, match="is damaged"):
+        read_drift_reference(path)
+    (path / DRIFT_NAME).unlink()
+    assert read_drift_reference(path) is None

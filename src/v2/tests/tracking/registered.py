@@ -13,7 +13,7 @@ import polars as pl
 
 from src.v2.config import MlflowConfig
 from src.v2.modeling.model_card import ModelCard
-from src.v2.modeling.model_file import CARD_NAME, MODEL_NAME, package_hash
+from src.v2.modeling.model_file import CARD_NAME, MODEL_NAME, package_hash, side_files
 from src.v2.tests.tracking.conftest import FEATURES
 from src.v2.tracking.package_cache import PACKAGE_TAG
 from src.v2.tracking.runs import training_run
@@ -67,5 +67,5 @@ def log_model_run(
                 run._publish_model(run._create_model((), {}, tags), folder)
             else:
                 model = folder / MODEL_NAME
-                run.log_model(model, example=example, tags=tags, card_file=folder / CARD_NAME)
+                run.log_model(model, example=example, tags=tags, beside=side_files(folder))
     return run.run_id

@@ -1,0 +1,328 @@
+"""The monitor where the truth is planted."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from src.v2.config import LabelConfig, MonitorConfig
+from src.v2.errors import DataError
+from src.v2.evaluation.conformal import return_intervals
+from src.v2.evaluation.metrics import daily_ic
+from src.v2.evaluation.significance import ewc_interval
+from src.v2.lifecycle.live_checks import check_calibration, check_coverage, check_skill
+from src.v2.lifecycle.monitor_output import closing_line, monitor_json, monitor_page
+from src.v2.lifecycle.monitor_records import MonitorResult
+from src.v2.lifecycle.monitoring import monitor_model
+from src.v2.lifecycle.realised import outcomes, overlapping_dates, realise
+from src.v2.modeling.intervals import add_interval, horizon_volatility
+from src.v2.modeling.labels import LabelPlan, add_labels
+from src.v2.modeling.model_card import ModelCard
+from src.v2.tests.lifecycle.made_up import made_log, make_card
+from src.v2.tests.synthetic import random_walk_bars, weekdays
+
+DAYS = weekdays(600)
+LOGGED = DAYS[200:]
+PROMISE = {
+    "cv_rank_ic_pooled": 0.2,
+    "cv_rank_ic_low": 0.18,
+    "cv_rank_ic_high": 0.22,
+    "cv_dates": 2000.0,
+}
+NO_ROWS = pl.DataFrame(schema={"date": pl.Date, "ticker": pl.String})
+
+
+@functools.cache
+def bars_of(seed: int = 1, sessions: int = 600) -> pl.DataFrame:
+    """Give random walks of 24 tickers."""
+    return random_walk_bars(24, sessions, seed)
+
+
+def look(log: pl.DataFrame, card: ModelCard, **changes: Any) -> MonitorResult:
+    """Look at a model on the evening of the last bars."""
+    config = MonitorConfig(**changes)
+    return monitor_model(
+        log, bars_of(), NO_ROWS, None, card, config, shown="made up", today=DAYS[-1]
+    )
+
+
+def outcome(result: MonitorResult, name: str) -> str:
+    """Give the outcome of a check."""
+    return next(check.outcome for check in result.checks if check.name == name)
+
+
+def test_a_model_that_does_what_it_promised_raises_no_alarm() -> None:
+    card = make_card(out_of_sample=PROMISE)
+    result = look(made_log(bars_of(), card, skill=0.2, seed=3, dates=LOGGED), card)
+    assert {check.name: check.outcome for check in result.checks} == {
+        "skill": "ok",
+        "coverage": "ok",
+        "calibration": "ok",
+        "drift": "too early",
+        "bars": "ok",
+        "predictions": "ok",
+    }
+    assert (result.logged, result.scored) == (400, 394)
+    assert result.left_out == {"outcome not known yet": 6}
+    skill = result.checks[0].numbers
+    assert skill["rank_ic_low"] < 0.2 < skill["rank_ic_high"]
+
+
+def test_shuffled_outcomes_raise_the_alarm_of_skill_alone() -> None:
+    card = make_card(out_of_sample=PROMISE)
+    result = look(made_log(bars_of(), card, skill=0.0, seed=3, dates=LOGGED), card)
+    assert [check.name for check in result.alarms] == ["skill"]
+    assert closing_line(result) == "ALARM: skill."
+
+
+def test_a_model_that_promised_nothing_is_not_blamed_for_having_no_skill() -> None:
+    nothing = PROMISE | {
+        "cv_rank_ic_pooled": 0.0,
+        "cv_rank_ic_low": -0.02,
+        "cv_rank_ic_high": 0.02,
+    }
+    card = make_card(out_of_sample=nothing)
+    result = look(made_log(bars_of(), card, skill=0.0, seed=4, dates=LOGGED), card)
+    assert outcome(result, "skill") == "ok"
+
+
+def test_a_card_without_a_promise_says_so() -> None:
+    card = make_card(intervals=None)
+    result = look(made_log(bars_of(), card, skill=0.0, seed=4, dates=LOGGED), card)
+    skill, coverage = result.checks[:2]
+    assert skill.outcome == coverage.outcome == "too early"
+    assert "the card holds no interval" in skill.evidence
+    assert "does not tell how sure its intervals are" in coverage.evidence
+
+
+@pytest.mark.parametrize("multiple", [0.6, 2.6])
+def test_intervals_that_hold_too_little_or_too_much_raise_the_alarm(multiple: float) -> None:
+    card = make_card(out_of_sample=PROMISE)
+    log = made_log(bars_of(), card, skill=0.2, seed=3, dates=LOGGED, multiple=multiple)
+    assert [check.name for check in look(log, card).alarms] == ["coverage"]
+
+
+def test_few_dates_are_called_too_few_and_raise_nothing() -> None:
+    card = make_card(out_of_sample=PROMISE)
+    log = made_log(bars_of(), card, skill=-0.5, seed=3, dates=DAYS[-60:])
+    result = look(log, card)
+    for name in ("skill", "coverage", "calibration"):
+        assert outcome(result, name) == "too early"
+    words = result.checks[0].evidence
+    assert "too few dates to tell: 60 are needed, 12 times 5 that overlap" in words
+    assert closing_line(result).startswith("No alarm; too early to tell: skill")
+
+
+def test_predictions_of_now_and_then_overlap_less() -> None:
+    sessions = pl.Series(DAYS)
+    assert overlapping_dates(pl.Series(DAYS[100:300]), sessions, 20) == 20
+    assert overlapping_dates(pl.Series(DAYS[100:300:5]), sessions, 20) == 4
+    assert overlapping_dates(pl.Series(DAYS[100:500:20]), sessions, 20) == 1
+    burst = [*DAYS[100:107], *DAYS[200:400:10]]
+    assert overlapping_dates(pl.Series(burst), sessions, 20) == 7
+    for few in (DAYS[:0], DAYS[100:101], DAYS[100:105]):
+        assert overlapping_dates(pl.Series(few, dtype=pl.Date), sessions, 20) == 20
+
+
+def test_predictions_that_knew_what_followed_do_not_count() -> None:
+    card = make_card(out_of_sample=PROMISE)
+    log = made_log(bars_of(), card, skill=0.2, seed=3, dates=DAYS[400:590])
+    day = pl.col("date")
+    marked = log.with_columns(
+        day.is_in(DAYS[400:410]).alias("in_sample"),
+        day.is_in(DAYS[405:420]).alias("hindsight"),
+        pl.when(day.is_in(DAYS[500:503]))
+        .then(pl.col("made_at") + pl.duration(days=9))
+        .when(day.is_in(DAYS[503:505]))
+        .then(pl.col("made_at") + pl.duration(hours=14))
+        .otherwise("made_at")
+        .alias("made_at"),
+    )
+    result = look(marked, card, sessions=195)
+    assert result.left_out == {
+        "before the sessions looked at": 5,
+        "in-sample": 5,
+        "later bars at hand": 10,
+        "made after the trade": 3,
+    }
+    assert result.scored == 190 - 23
+
+
+def test_realised_returns_are_those_of_the_tickers_own_later_bars() -> None:
+    card = make_card(entry_lag=2, forward_days=7)
+    bars = bars_of().filter((pl.col("ticker") != "T003") | (pl.col("date") != DAYS[420]))
+    log = made_log(bars, card, skill=0.0, seed=1, dates=DAYS[400:430])
+    rows = realise(log, outcomes(bars, card), pl.Series(DAYS), 600).rows
+    assert rows.height == 30 * 24 - 1
+    parts = {str(name): part for (name,), part in bars.sort("date").group_by("ticker")}
+    for row in rows.iter_rows(named=True):
+        part = parts[row["ticker"]]
+        at, own = part["date"].to_list().index(row["date"]), part["close"]
+        assert row["forward_return"] == pytest.approx(own[at + 9] / own[at + 2] - 1)
+
+
+def test_of_two_rankings_of_a_date_the_first_is_scored() -> None:
+    card = make_card(out_of_sample=PROMISE)
+    log = made_log(bars_of(), card, skill=0.2, seed=3, dates=LOGGED)
+    better = made_log(bars_of(), card, skill=1.0, seed=3, dates=LOGGED).with_columns(
+        pl.lit("e" * 32).alias("data_fingerprint"), pl.col("made_at") + pl.duration(hours=1)
+    )
+    once, twice = look(log, card), look(pl.concat([log, better]), card)
+    assert once.checks[0] == twice.checks[0]
+
+
+def test_old_bars_and_missing_predictions_raise_their_alarms() -> None:
+    card = make_card(out_of_sample=PROMISE)
+    log = made_log(bars_of(), card, skill=0.2, seed=3, dates=DAYS[200:590])
+    stopped = look(log, card)
+    assert [check.name for check in stopped.alarms] == ["predictions"]
+    assert "10 sessions before the last bars" in stopped.alarms[0].evidence
+    assert not look(log, card, max_missing=10).alarms
+    later = monitor_model(
+        *(log, bars_of(), NO_ROWS, None, card, MonitorConfig(max_missing=10)),
+        shown="made up",
+        today=DAYS[-1] + dt.timedelta(days=8),
+    )
+    assert [check.name for check in later.alarms] == ["bars"]
+
+
+def test_a_log_without_this_model_is_refused_by_name() -> None:
+    card = make_card()
+    other = dataclasses.replace(card, name="other")
+    log = made_log(bars_of(), other, skill=0.0, seed=1, dates=LOGGED[:3])
+    with pytest.raises(DataError, match="no prediction of made up"):
+        look(log, card)
+
+
+@pytest.mark.parametrize(("theirs", "expected"), [(0.5, "note"), (0.2, "ok")])
+def test_a_challenger_that_ranks_better_is_told_without_an_alarm(
+    theirs: float, expected: str
+) -> None:
+    card = make_card(out_of_sample=PROMISE)
+    other = dataclasses.replace(card, name="challenger")
+    longer = make_card(name="another horizon", forward_days=6)
+    logs = [
+        made_log(bars_of(), card, skill=0.2, seed=3, dates=LOGGED),
+        made_log(bars_of(), other, skill=theirs, seed=5, dates=LOGGED[50:]),
+        made_log(bars_of(), longer, skill=0.9, seed=6, dates=LOGGED),
+    ]
+    result = look(pl.concat(logs), card)
+    (check,) = [each for each in result.checks if each.name == "challenger"]
+    assert check.outcome == expected and not result.alarms
+    ics = []
+    for log in logs[:2]:
+        rows = log.filter(pl.col("date").is_in(LOGGED[50:])).join(
+            outcomes(bars_of(), card), on=["date", "ticker"]
+        )
+        ics.append(daily_ic(rows)["rank_ic"].to_numpy())
+    assert check.numbers["challenger_margin"] == pytest.approx((ics[1] - ics[0]).mean())
+
+
+@pytest.mark.parametrize(("bold", "expected"), [(0.0, "ok"), (0.25, "alarm")])
+def test_probabilities_that_are_too_bold_raise_the_alarm(bold: float, expected: str) -> None:
+    card = make_card(
+        mode="classification", classes=("down", "up"), label_rule="median", target="excess"
+    )
+    bars = bars_of()
+    plan = LabelPlan(LabelConfig(forward_days=5), "excess", "median", card.classes)
+    labels = add_labels(bars, plan).drop_nulls("label")
+    rng = np.random.default_rng(2)
+    chance = rng.uniform(0.3, 0.7, labels.height)
+    # The side named by the probability comes as often as it says, less what is too bold.
+    named = np.where(chance > 0.5, 1.0, 0.0)
+    right = rng.random(labels.height) < np.maximum(chance, 1 - chance) - bold
+    rows = labels.with_columns(
+        pl.Series("label", np.where(right, named, 1 - named)),
+        pl.Series("p_up", chance),
+        pl.Series("p_down", 1 - chance),
+    )
+    check = check_calibration(rows, card.classes, 5, 0.01)
+    assert check.outcome == expected
+    assert check.numbers["calibration"] == pytest.approx(bold, abs=0.02)
+
+
+def test_a_market_that_ran_away_is_a_note_not_an_alarm() -> None:
+    rows = pl.DataFrame(
+        {
+            "date": [day for day in DAYS[:200] for _ in range(12)],
+            "forward_return": np.random.default_rng(1).normal(0.02, 0.01, 2400),
+            "predicted_return": 0.0,
+        }
+    )
+    assert check_calibration(rows, (), 5, 0.01).outcome == "note"
+
+
+def false_alarms(runs: int) -> dict[str, float]:
+    """Count alarms where all is as promised, and the promise was estimated on earlier bars."""
+    found = {"skill": 0, "coverage": 0}
+    days = weekdays(1300)
+    folds = pl.DataFrame({"date": days, "fold": [place // 120 for place in range(1300)]})
+    for seed in range(runs):
+        bars = random_walk_bars(12, 1300, seed)
+        card = make_card(tickers=tuple(bars["ticker"].unique()))
+        came = outcomes(bars, card)
+        scores = made_log(bars, card, skill=0.2, seed=seed, dates=days[100:])
+        known = scores.join(came, on=["date", "ticker"])
+        walked = known.filter(pl.col("label_end") <= days[880]).join(
+            folds.cast({"fold": pl.Int32}), on="date"
+        )
+        intervals = return_intervals(
+            walked.with_columns(prediction="predicted_return"), bars, card.forward_days
+        )
+        promise = ewc_interval(daily_ic(walked)["rank_ic"].to_numpy(), card.forward_days)
+        ends = {
+            "cv_rank_ic_pooled": promise.mean,
+            "cv_rank_ic_low": promise.low,
+            "cv_rank_ic_high": promise.high,
+            "cv_dates": float(walked["date"].n_unique()),
+        }
+        told = dataclasses.replace(card, intervals=intervals, out_of_sample=ends)
+        level = intervals.at(0.8)
+        assert level is not None
+        later = known.filter(pl.col("date") > days[890]).drop("return_low", "return_high")
+        volatility = horizon_volatility(bars, card.forward_days)
+        rows = add_interval(later, volatility, level.multiple)
+        found["skill"] += check_skill(rows, told, 5, 0.05).outcome == "alarm"
+        found["coverage"] += check_coverage(rows, told, 5, 0.05).outcome == "alarm"
+    return {name: count / runs for name, count in found.items()}
+
+
+@pytest.mark.slow
+def test_alarms_are_about_as_rare_as_they_say_where_nothing_is_wrong() -> None:
+    # Stated 5%; three standard errors of 200 runs and what EWC itself exceeds are allowed for.
+    assert max(false_alarms(200).values()) < 0.05 + 0.046 + 0.02
+
+
+def test_the_page_escapes_what_it_shows_and_needs_nothing_from_outside() -> None:
+    card = make_card(out_of_sample=PROMISE)
+    log = made_log(bars_of(), card, skill=0.2, seed=3, dates=LOGGED)
+    result = monitor_model(
+        *(log, bars_of(), NO_ROWS, None, card, MonitorConfig()),
+        shown="<script>alert(1)</script>\x00",
+        today=DAYS[-1],
+    )
+    page = monitor_page(result, "2012-04-20 07:00")
+    assert "<script" not in page and "&lt;script&gt;" in page and "\x00" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert "NaN" not in monitor_json(result, {})
+
+
+def test_outcomes_are_labelled_by_the_models_own_thresholds() -> None:
+    limits = (-0.02, -0.01, 0.01, 0.02)
+    label = {"mode": "classification", "classes": "rating", "rating_thresholds": list(limits)}
+    card = make_card(
+        mode="classification",
+        classes=("Strong Sell", "Sell", "Hold", "Buy", "Strong Buy"),
+        label_rule="fixed",
+        label_settings=label,
+    )
+    came = outcomes(bars_of(), card)
+    expected = [sum(value > limit for limit in limits) for value in came["forward_return"]]
+    assert came["label"].to_list() == expected
+    assert set(expected) == {0, 1, 2, 3, 4}

@@ -1,0 +1,164 @@
+"""The log of predictions: whole files, once each."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from src.v2.errors import DataError, OmninmoError
+from src.v2.lifecycle.prediction_log import (
+    KINDS,
+    Ranking,
+    append_ranking,
+    first_rankings,
+    model_id,
+    read_log,
+)
+from src.v2.modeling.model_card import ModelCard
+from src.v2.tests.lifecycle.made_up import make_card
+
+WHEN = dt.datetime(2024, 3, 4, 22, 0, tzinfo=dt.UTC)
+DAY = dt.date(2024, 3, 4)
+
+
+def ranking(card: ModelCard, **changes: Any) -> Ranking:
+    """Make a ranking of three tickers."""
+    rows = pl.DataFrame(
+        {
+            "rank": [1, 2, 3],
+            "ticker": ["A", "B", "C"],
+            "date": [changes.pop("day", DAY)] * 3,
+            "close": [10.0, 11.0, 12.0],
+            "score": [0.3, 0.2, 0.1],
+        }
+    )
+    if card.classes:
+        rows = rows.with_columns(pl.lit(0.4).alias("p_down"), pl.lit(0.6).alias("p_up"))
+    else:
+        rows = rows.with_columns(
+            pl.lit(0.02).alias("predicted_return"),
+            pl.lit(None, dtype=pl.Float64).alias("return_low"),
+            pl.lit(0.05).alias("return_high"),
+        )
+    rows = rows.with_columns(
+        pl.lit("Buy").alias("rating"), pl.lit(["why"], dtype=pl.List(pl.String)).alias("reasons")
+    )
+    made = Ranking(rows, WHEN, "f" * 32, in_sample=False, hindsight=False, coverage=0.8)
+    return dataclasses.replace(made, **changes)
+
+
+def test_a_ranking_comes_back_as_it_was_logged(tmp_path: Path) -> None:
+    card = make_card()
+    path = append_ranking(tmp_path / "new" / "log", card, ranking(card, alias="champion"))
+    assert path is not None and path.name.startswith("2024-03-04_made_up_")
+    log = read_log(tmp_path / "new" / "log")
+    assert log.schema == KINDS
+    assert log["ticker"].to_list() == ["A", "B", "C"]
+    assert log["made_at"].unique().to_list() == [WHEN]
+    first = log.row(0, named=True)
+    assert (first["model"], first["model_id"]) == (card.name, model_id(card))
+    assert (first["forward_days"], first["entry_lag"], first["alias"]) == (5, 1, "champion")
+    assert (first["return_low"], first["return_high"], first["coverage"]) == (None, 0.05, 0.8)
+
+
+def test_the_same_call_again_leaves_one_file_and_the_first_time(tmp_path: Path) -> None:
+    card = make_card()
+    append_ranking(tmp_path, card, ranking(card))
+    later = ranking(card, made_at=WHEN + dt.timedelta(days=40), alias="champion")
+    append_ranking(tmp_path, card, later)
+    log = read_log(tmp_path)
+    assert log.height == 3
+    assert log["made_at"].unique().to_list() == [WHEN]
+    assert log["alias"].unique().to_list() == ["champion"]
+
+
+@pytest.mark.parametrize("what", ["bars", "day", "model"])
+def test_another_ranking_gets_its_own_file(tmp_path: Path, what: str) -> None:
+    card = make_card()
+    append_ranking(tmp_path, card, ranking(card))
+    other = dataclasses.replace(card, trained_at="2024-02-02T00:00:00+00:00")
+    kinds: dict[str, dict[str, Any]] = {
+        "bars": {"data_fingerprint": "e" * 32},
+        "day": {"day": DAY + dt.timedelta(days=1)},
+        "model": {},
+    }
+    append_ranking(tmp_path, other if what == "model" else card, ranking(card, **kinds[what]))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert read_log(tmp_path).height == 6
+
+
+def test_of_several_rankings_of_a_date_the_first_counts(tmp_path: Path) -> None:
+    card = make_card()
+    append_ranking(tmp_path, card, ranking(card))
+    late = ranking(card, data_fingerprint="0" * 32, made_at=WHEN + dt.timedelta(hours=1))
+    append_ranking(tmp_path, card, late)
+    kept = first_rankings(read_log(tmp_path))
+    assert kept.height == 3
+    assert kept["data_fingerprint"].unique().to_list() == ["f" * 32]
+
+
+def test_models_of_returns_and_of_classes_share_a_log(tmp_path: Path) -> None:
+    card = make_card()
+    classes = make_card(mode="classification", classes=("down", "up"), name="other")
+    append_ranking(tmp_path, card, ranking(card))
+    append_ranking(tmp_path, classes, ranking(classes))
+    log = read_log(tmp_path)
+    assert log.filter(pl.col("mode") == "regression")["p_up"].null_count() == 3
+    two = log.filter(pl.col("mode") == "classification")
+    assert two["p_up"].to_list() == [0.6] * 3
+    assert two["predicted_return"].null_count() == two["coverage"].null_count() == 3
+
+
+def test_an_empty_ranking_and_an_empty_folder_leave_nothing(tmp_path: Path) -> None:
+    card = make_card()
+    nothing = dataclasses.replace(ranking(card), rows=ranking(card).rows.head(0))
+    assert append_ranking(tmp_path / "log", card, nothing) is None
+    assert not (tmp_path / "log").exists()
+    assert read_log(tmp_path / "log").is_empty()
+
+
+def test_a_write_that_breaks_off_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = make_card()
+    path = append_ranking(tmp_path, card, ranking(card))
+    assert path is not None
+    before = path.read_bytes()
+
+    def half(self: pl.DataFrame, file: Path) -> None:
+        file.write_bytes(b"PAR1 and no more")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", half)
+    with pytest.raises(OmninmoError, match=r"No space left on device.*predict\.log false"):
+        append_ranking(tmp_path, card, ranking(card, alias="champion"))
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "2024-01-01_x.parquet").write_text("no parquet")
+    with pytest.raises(DataError, match=r"2024-01-01_x.parquet is no file of the prediction log"):
+        read_log(tmp_path)
+
+
+def test_another_table_and_a_newer_schema_are_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="is no file of the prediction log"):
+        read_log(tmp_path)
+    pl.DataFrame({"schema_version": [2]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="schema version 2; this code reads up to 1"):
+        read_log(tmp_path)
+
+
+def test_what_another_process_is_writing_is_not_read(tmp_path: Path) -> None:
+    card = make_card()
+    append_ranking(tmp_path, card, ranking(card))
+    (tmp_path / ".2024-03-05_x.parquet").write_text("half")
+    (tmp_path / ".2024-03-05_x.parquet.77.part").write_text("half")
+    assert read_log(tmp_path).height == 3
