@@ -117,3 +117,13 @@ def test_every_form_of_the_table_holds_the_same_numbers(
     shown = capsys.readouterr().out
     assert all(line in shown for line in ("a|b", "reference", "Recommended: a|b"))
     assert differences(comparison.arms)["default"] == {"model.learning_rate": 0.01}
+
+
+def test_every_key_of_a_comparison_is_described() -> None:
+    from src.v2.evaluation.catalogue import COMPARISON_KEYS
+    from src.v2.lifecycle.comparison_text import margin_metrics
+
+    comparison = compare_arms([make_arm("default", 0.1, 1), make_arm("x", 0.5, 2)], 0)
+    keys = [*margin_metrics(comparison.groups[0].standings[1]), "arms", "fold_rank_ic"]
+    bare = [key for key in keys if not any(entry.matches(key) for entry in COMPARISON_KEYS)]
+    assert bare == []

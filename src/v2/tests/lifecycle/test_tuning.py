@@ -177,3 +177,20 @@ def test_importance_names_the_parameter_that_decides(tmp_path: Path) -> None:
             study.end(opened, float(depth), {}, pruned=False)
     found = study.importance(0)
     assert next(iter(found)) == "max_depth" and found["max_depth"] > 0.8
+
+
+def test_every_key_of_a_search_is_described(bars: pl.DataFrame, tmp_path: Path) -> None:
+    from src.v2.evaluation.catalogue import COMPARISON_KEYS, KEYS
+    from src.v2.lifecycle.tuning_runs import trial_metrics
+    from src.v2.lifecycle.tuning_text import tuning_metrics
+
+    config = _config(tmp_path, n_trials=2)
+    prepared = _prepare(bars, config)
+    folds = part_folds(prepared.schedule.folds, None)
+    space = search_space(config)
+    study = SearchStudy(tmp_path / "study.db", "s", 1)
+    runs = list(search(study, space, prepared, config, folds))
+    tuned = conclude(study, space, prepared, config, folds)
+    keys = {*tuning_metrics(tuned), *trial_metrics(runs[0]), "importance_max_depth"}
+    known = (*COMPARISON_KEYS, *KEYS)
+    assert [key for key in keys if not any(entry.matches(key) for entry in known)] == []
