@@ -70,7 +70,8 @@ def comparison_markdown(comparison: Comparison) -> str:
     return (
         f"# Comparison of {len(comparison.arms)} arms\n\n{sentences}\n\n"
         f"{_markdown_table(HEADINGS, result_rows(comparison))}\n"
-        "Out of sample, on the folds of the walk-forward; the holdout stayed closed. rank IC: mean "
+        "Out of sample, on the folds of the walk-forward; the holdout stayed closed, and "
+        "each arm counts in the trial log. rank IC: mean "
         "of the dates on rows that all arms of a group score, with intervals that allow for "
         "overlapping labels. adj. p: one-sided, adjusted for the number of arms. Sharpe: of the "
         "long-short book a year, net of costs.\n\n"

@@ -66,21 +66,40 @@ class OpenTrial:
 
 
 class SearchStudy:
-    """A study under a name of its own; trials of earlier calls are part of it."""
+    """A study under a name of its own; trials of earlier calls are part of it.
+
+    Parameters
+    ----------
+    path
+        Its SQLite file, made when absent.
+    name
+        Of the study; a file may hold several.
+    seed
+        Of the proposals.
+
+    Raises
+    ------
+    OmninmoError
+        When the file cannot be opened.
+    """
 
     def __init__(self, path: Path, name: str, seed: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
-        known = len(storage.get_all_studies())
-        self._study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            direction="maximize",
-            load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(PRUNED_FROM, WARMUP_FOLDS),
-        )
+        try:
+            self._study = optuna.create_study(
+                storage=optuna.storages.RDBStorage(f"sqlite:///{path}"),
+                study_name=name,
+                direction="maximize",
+                load_if_exists=True,
+                pruner=optuna.pruners.MedianPruner(PRUNED_FROM, WARMUP_FOLDS),
+            )
+        except Exception as error:
+            raise OmninmoError(
+                f"The study {path} cannot be opened: {type(error).__name__}. It is damaged, or of "
+                "another version of Optuna; remove it to begin again."
+            ) from error
         # A study that goes on must not draw the numbers of its beginning again.
-        seed += len(self._study.get_trials(deepcopy=False)) if known else 0
+        seed += len(self._study.get_trials(deepcopy=False))
         self._study.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed)
         self._clear_up()
 

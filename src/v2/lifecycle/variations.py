@@ -21,7 +21,7 @@ DECIDING = ("seed", "data", "features", "label", "validation", "model", "evaluat
 SHORT_NAMES: Mapping[str, str] = {
     "model.learning_rate": "lr",
     "model.max_depth": "depth",
-    "model.n_estimators": "rounds",
+    "model.n_estimators": "max_rounds",
     "model.early_stopping_rounds": "patience",
     "model.subsample": "rows",
     "model.colsample_bytree": "cols",

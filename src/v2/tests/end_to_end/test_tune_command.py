@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,14 +35,16 @@ def _trials(place: Workplace) -> list[dict[str, Any]]:
 
 
 def test_a_search_is_kept_goes_on_and_its_winner_can_be_trained(
-    make_workplace: Callable[[], Workplace], capsys: pytest.CaptureFixture[str]
+    make_workplace: Callable[[], Workplace],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from mlflow import MlflowClient
 
     place = make_workplace()
     bars = place.bars("planted", random_walk_bars(22, 800, 3, signal=0.003))
-    # A leaf that no row fills: any other trial beats this default.
-    poor = ["--model.min-child-weight", "100000", "--tune.parameters", "min_child_weight,max_depth"]
+    # A leaf that two cannot fill: a trial with a smaller one beats this default, and it lasts.
+    poor = ["--model.min-child-weight", "4000", "--tune.parameters", "min_child_weight,max_depth"]
     words = _words(place, bars, *poor)
     assert tune.main([*words, "--n-trials", "3"]) == 0
     (folder,) = place.folder.glob("reports/tune_*")
@@ -56,6 +59,23 @@ def test_a_search_is_kept_goes_on_and_its_winner_can_be_trained(
     record = json.loads((folder / "tuning.json").read_text())
     assert record["trials"][:3] == first and len(_trials(place)) == 5
     assert not (place.folder / "ledger" / "holdout.jsonl").exists()
+    # Nothing is left to try; what held is trained, and else the default.
+    trained: list[Any] = []
+    held = {"rank_ic": 0.01}
+
+    def train(config: Any, run_log: object) -> SimpleNamespace:
+        trained.append(config)
+        return SimpleNamespace(
+            result=SimpleNamespace(holdout=SimpleNamespace(metrics=held)),
+        )
+
+    monkeypatch.setattr("src.v2.train.train", train)
+    quiet = ["--mlflow.enabled", "false", "--tune.train-best"]
+    assert tune.main([*words, "--n-trials", "5", *quiet]) == 0
+    assert "holdout rank IC of the recommended one: +0.0100" in capsys.readouterr().out
+    is_tuned = trained[0].fingerprint == record["config_fingerprint"]
+    assert is_tuned and record["recommended"] == "tuned"
+    assert record["default"]["score"] == 0.0 < record["confirmation"]["margin"]["low"]
     # The file gives the winner's settings to the bit.
     file = str(folder / "tuned.yaml")
     config = load_config([*place.flags(bars), *QUICK, "--variation", file], environ={})

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from src.v2.config import Config
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
-from src.v2.errors import ConfigError
+from src.v2.errors import ConfigError, OmninmoError
 from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation.significance import ewc_interval
 from src.v2.ledgers import uncounted
@@ -164,6 +164,12 @@ def test_a_study_that_goes_on_draws_other_points_and_keeps_what_was_cut_off(
         assert again.point == lost
         study.end(again, 0.2, {}, pruned=False)
     assert len(study.ended()) == 7
+
+
+def test_a_damaged_study_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "study.db").write_bytes(b"no database" * 100)
+    with pytest.raises(OmninmoError, match="remove it to begin again"):
+        SearchStudy(tmp_path / "study.db", "s", 1)
 
 
 def test_importance_names_the_parameter_that_decides(tmp_path: Path) -> None:
