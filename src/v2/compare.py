@@ -165,8 +165,7 @@ def _go_on(
 
         train(arm.config, run_log)
         return
-    common = [word for word in _without_own(words.common)]
-    command = shlex.join([*common, *arm.words])
+    command = shlex.join([*_without_own(words.common), *arm.words])
     what = "the default" if name == DEFAULT else name
     sys.stdout.write(f"  train {what}: python -m src.v2.train {command}".rstrip() + "\n")
 

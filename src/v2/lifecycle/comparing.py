@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from src.v2.console import Stages, Track
@@ -11,6 +12,8 @@ from src.v2.lifecycle.arms import ArmResult, run_arm
 from src.v2.lifecycle.bench import Bench, panel_key
 from src.v2.lifecycle.variations import Arm
 from src.v2.modeling.learners.xgboost_trees import check_device
+
+COMPARED = ("date", "ticker", "score", "forward_return")
 
 
 def finish_arms(
@@ -28,7 +31,8 @@ def finish_arms(
     Returns
     -------
     tuple
-        The results in the order of the arms, and the names of those that were read.
+        The results in the order of the arms, their forecasts cut to the columns that are compared,
+        and the names of those that were read.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def _finish(
     with store.only_one(arm):
         stored = None if fresh else store.load(arm)
         if stored is not None:
-            return stored, True
+            return _slim(stored), True
         try:
             prepared = bench.prepare(arm.config)
             with stages.stage(f"arm {arm.name}"):
@@ -65,4 +69,9 @@ def _finish(
             error.add_note(f"in the arm {arm.name}")
             raise
         store.save(result)
-    return result, False
+    return _slim(result), False
+
+
+def _slim(result: ArmResult) -> ArmResult:
+    """Keep the columns that a comparison reads, since many arms lie in memory together."""
+    return dataclasses.replace(result, predictions=result.predictions.select(COMPARED))

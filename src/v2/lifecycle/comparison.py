@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE
+from src.v2.evaluation.guard import guard_rank_ic
 from src.v2.evaluation.overfitting import Overfitting, overfitting
 from src.v2.evaluation.paired import common_rows, daily_rank_ics, stepdown_p
 from src.v2.evaluation.significance import ewc_interval
-from src.v2.evaluation_records import Interval
+from src.v2.evaluation_records import Interval, Outcome
 from src.v2.lifecycle.arms import ArmResult
 from src.v2.lifecycle.variations import DEFAULT
 from src.v2.records import flatten
@@ -43,6 +44,8 @@ class Standing:
         One-sided, for a margin above 0, adjusted for the number of arms in the group.
     share
         Share of the arm's own scored rows that are in common.
+    guard
+        Whether its rank IC can be believed.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Standing:
     margin: Interval
     p: float
     share: float
+    guard: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,8 @@ class Group:
     overfitting
         Of choosing the best among them; None for fewer than 4, or too few dates.
     recommended
-        The arm with the highest mean among those that are better than the reference; else
-        the reference.
+        The arm with the highest mean among those that are better than the reference and not
+        implausibly good; else the reference.
     """
 
     dataset: str
@@ -145,7 +149,7 @@ def _group(members: Sequence[ArmResult], seed: int) -> Group:
     small = min(arm.tickers for arm in members) < SMALL_UNIVERSE
     daily = daily_rank_ics(rows.clear() if small else rows)
     standings = _standings(members, reference, daily, rows.height, horizon, seed)
-    better = [each for each in standings if each.p < LEVEL]
+    better = [each for each in standings if each.p < LEVEL and each.guard != "implausible"]
     best = max(better, key=lambda each: each.rank_ic.mean, default=None)
     return Group(
         dataset=members[0].dataset,
@@ -175,17 +179,16 @@ def _standings(
     if others:
         table = np.column_stack([margins[name] for name in others])
         p = dict(zip(others, stepdown_p(table, horizon, seed).tolist(), strict=True))
-    return tuple(
-        Standing(
-            arm.name,
-            ewc_interval(series[arm.name], horizon) if daily.height else NO_INTERVAL,
-            _interval(margins.get(arm.name), horizon),
-            p.get(arm.name, NAN),
-            rows / max(arm.predictions.drop_nulls(["score", "forward_return"]).height, 1),
-        )
-        for arm in members
-    )
+    found = []
+    for arm in members:
+        rank_ic = _interval(series[arm.name], horizon)
+        margin = _interval(margins.get(arm.name), horizon)
+        own = arm.predictions.drop_nulls(["score", "forward_return"]).height
+        guard = guard_rank_ic(rank_ic, daily.height, horizon)
+        share = rows / max(own, 1)
+        found.append(Standing(arm.name, rank_ic, margin, p.get(arm.name, NAN), share, guard))
+    return tuple(found)
 
 
-def _interval(margin: np.ndarray[Any, Any] | None, horizon: int) -> Interval:
-    return NO_INTERVAL if margin is None or not len(margin) else ewc_interval(margin, horizon)
+def _interval(series: np.ndarray[Any, Any] | None, horizon: int) -> Interval:
+    return NO_INTERVAL if series is None or not len(series) else ewc_interval(series, horizon)

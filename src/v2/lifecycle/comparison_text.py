@@ -37,13 +37,13 @@ def conclusions(comparison: Comparison) -> list[str]:
     found = []
     if several:
         found.append(
-            "The arms forecast different returns, which no test ranks: each group stands by itself."
+            "The arms forecast different returns, which no test ranks: each horizon and each set "
+            "of bars stands by itself."
         )
     for group in comparison.groups:
         head = f"{group.horizon}-session returns of {group.dataset}: " if several else ""
         sentences = _group_sentences(group)
-        found += [head + sentences[0][0].lower() + sentences[0][1:] if head else sentences[0]]
-        found += sentences[1:]
+        found += [head + sentence for sentence in sentences]
     return found
 
 
@@ -173,16 +173,20 @@ def _print_table(
 
 
 def _group_sentences(group: Group) -> list[str]:
-    found = [_choice(group)]
-    if len(group.standings) == 1:
-        return found
+    alone = len(group.standings) == 1
+    found = [] if alone else [_choice(group)]
     own = group.standing(group.recommended).rank_ic
-    if math.isfinite(own.low) and own.low <= 0:
+    if not alone and math.isfinite(own.low) and own.low <= 0:
         found.append(
             f"The interval of {group.recommended}'s own rank IC, {between(own, 'ic')}, reaches "
             "down to luck: to be preferred is not to have skill."
         )
     for each in group.standings:
+        if each.guard == "implausible":
+            found.append(
+                f"The rank IC of {each.name}, {between(each.rank_ic, 'ic')}, is implausible: check "
+                "for leakage with make audit. Such an arm replaces no other."
+            )
         if each.share < LEAST_SHARE:
             found.append(
                 f"Only {each.share:.0%} of the rows that {each.name} scores are scored by all arms."
@@ -200,8 +204,6 @@ def _group_sentences(group: Group) -> list[str]:
 def _choice(group: Group) -> str:
     """Say which arm is recommended, and how sure that is."""
     reference = group.reference
-    if len(group.standings) == 1:
-        return f"{reference} has no other arm beside it."
     others = [each for each in group.standings if each.name != reference]
     if group.dates == 0:
         return (
@@ -229,11 +231,11 @@ def _choice(group: Group) -> str:
 
 def _result_row(arm: ArmResult, group: Group, style: str) -> Row:
     standing, metrics = group.standing(arm.name), arm.metrics
-    reference = arm.name == group.reference
+    reference, several = arm.name == group.reference, len(group.standings) > 1
     return [
         arm.name,
         between(standing.rank_ic, style),
-        NO_REFERENCE if reference else between(standing.margin, style),
+        (NO_REFERENCE if several else NONE) if reference else between(standing.margin, style),
         NONE if not math.isfinite(standing.p) else f"{standing.p:.4f}",
         f"{shown(metrics.get('cv_rank_ic_mean', math.nan), style)} ± "
         f"{shown(metrics.get('cv_rank_ic_std', math.nan), style).lstrip('+')}",

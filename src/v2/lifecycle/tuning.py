@@ -16,10 +16,11 @@ import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE, Config
 from src.v2.errors import NotEnoughData
+from src.v2.evaluation.guard import guard_rank_ic
 from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation.paired import common_rows, daily_rank_ics
 from src.v2.evaluation.significance import ewc_interval, ewc_test
-from src.v2.evaluation_records import Interval, Statistic
+from src.v2.evaluation_records import Interval, Outcome, Statistic
 from src.v2.ledgers import counted
 from src.v2.lifecycle.arms import count_trial
 from src.v2.lifecycle.search_space import Dimension, at_point, own_point
@@ -68,17 +69,20 @@ class Confirmation:
         Mean rank IC of the winner less that of the default, over common rows.
     test
         One-sided, for a margin above 0.
+    guard
+        Whether the winner's rank IC can be believed.
     """
 
     winner: Interval
     default: Interval
     margin: Interval
     test: Statistic
+    guard: Outcome
 
     @property
     def held(self) -> bool:
-        """Whether the winner is better beyond chance."""
-        return self.test.p < LEVEL
+        """Whether the winner is better beyond chance, and not too good to be true."""
+        return self.test.p < LEVEL and self.guard != "implausible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +242,11 @@ def _confirm(
     horizon = config.label.forward_days
     daily = daily_rank_ics(common_rows(tables))
     winner, default = (daily[name].to_numpy() for name in ("tuned", "default"))
+    level = ewc_interval(winner, horizon)
     return Confirmation(
-        ewc_interval(winner, horizon),
+        level,
         ewc_interval(default, horizon),
         ewc_interval(winner - default, horizon),
         ewc_test(winner - default, horizon),
+        guard_rank_ic(level, daily.height, horizon),
     )

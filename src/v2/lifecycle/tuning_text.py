@@ -26,7 +26,7 @@ def tuning_sentences(tuned: Tuned) -> list[str]:
         "counts in the trial log.",
         f"The best on the searched folds is trial {tuned.best.number}, rank IC "
         f"{shown(tuned.best.score, 'ic')}; the default has {shown(tuned.default.score, 'ic')}. "
-        "The best of many is the best in part by luck: this difference is too large.",
+        "The best of many is the best in part by luck, so that this difference flatters it.",
     ]
     check = tuned.confirmation
     if check is None:
@@ -38,6 +38,8 @@ def tuning_sentences(tuned: Tuned) -> list[str]:
     )
     if check.held:
         found.append("It held: the tuned one is better than the default beyond chance.")
+    elif check.guard == "implausible":
+        found.append("Its rank IC is implausible: check for leakage with make audit.")
     elif check.margin.mean <= 0:
         found.append("It did not hold: the tuned one is no better than the default. Keep that.")
     elif check.test.p != check.test.p:

@@ -95,6 +95,7 @@ def test_a_search_is_kept_goes_on_and_its_winner_can_be_trained(
     assert names == {"tuning.md", "tuning.json", "trials.csv", "tuned.yaml"}
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_where_it_was(
     make_workplace: Callable[[], Workplace], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,7 +33,7 @@ def _ics(table: pl.DataFrame) -> np.ndarray:
 
 
 def test_the_margin_is_that_of_the_dates_paired() -> None:
-    arms = [make_arm("default", 0.1, 1), make_arm("date", 0.5, 2)]
+    arms = [make_arm("default", 0.0, 1), make_arm("date", 0.12, 2)]
     (group,) = compare_arms(arms, 0).groups
     found = group.standing("date")
     margin = _ics(arms[1].predictions) - _ics(arms[0].predictions)
@@ -56,7 +56,7 @@ def test_the_best_mean_without_proof_does_not_replace_the_default() -> None:
 
 
 def test_of_several_proven_ones_the_highest_is_recommended_and_a_tie_is_no_proof() -> None:
-    arms = [make_arm("good", 0.4, 2), make_arm("default", 0.0, 1), make_arm("best", 0.8, 3)]
+    arms = [make_arm("good", 0.08, 2), make_arm("default", 0.0, 1), make_arm("best", 0.14, 3)]
     arms.append(make_arm("same", 0.0, 1))
     comparison = compare_arms(arms, 0)
     assert comparison.groups[0].reference == "default"
@@ -64,6 +64,16 @@ def test_of_several_proven_ones_the_highest_is_recommended_and_a_tie_is_no_proof
     assert math.isnan(comparison.groups[0].standing("same").p)
     said = " ".join(conclusions(comparison))
     assert "Recommended: best" in said and "adjusted for 3 arm(s)" in said
+
+
+def test_what_is_too_good_to_be_true_replaces_nothing() -> None:
+    arms = [make_arm("default", 0.0, 1), make_arm("leak", 0.9, 2), make_arm("good", 0.12, 3)]
+    comparison = compare_arms(arms, 0)
+    assert comparison.groups[0].standing("leak").p < 0.001
+    assert comparison.recommended == "good"
+    said = " ".join(conclusions(comparison))
+    assert "rank IC of leak" in said and "implausible: check for leakage" in said
+    assert compare_arms(arms[:2], 0).recommended == "default"
 
 
 def test_arms_are_compared_on_the_rows_that_all_of_them_score() -> None:
@@ -102,7 +112,7 @@ def test_too_few_dates_are_said_to_be_too_few() -> None:
 def test_every_form_of_the_table_holds_the_same_numbers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    comparison = compare_arms([make_arm("default", 0.1, 1), make_arm("a|b", 0.5, 2)], 0)
+    comparison = compare_arms([make_arm("default", 0.0, 1), make_arm("a|b", 0.12, 2)], 0)
     record = comparison_record(comparison)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert record["recommended"] == "a|b"
