@@ -99,11 +99,12 @@ def compare(base: Config, arms: Sequence[Arm]) -> Comparison:
         files = write_comparison(comparison, base.paths.reports_dir)
         print_comparison(comparison)
         with stages.stage("MLflow run"):
-            log_comparison(comparison, reused, files, run)
+            side_by_side = log_comparison(comparison, reused, files, run)
     page = next(path for path in files.values() if path.suffix == ".md")
     sys.stdout.write(f"  table: {page}\n")
     if run.run_id:
         sys.stdout.write(f"  MLflow: run {run.run_id}; see it with: make mlflow\n")
+        sys.stdout.write(f"  side by side: {side_by_side}\n")
     return comparison
 
 

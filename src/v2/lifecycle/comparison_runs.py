@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from src.v2.evaluation.folds import mean_curve
 from src.v2.lifecycle.arms import ArmResult
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 def log_comparison(
     comparison: Comparison, reused: Collection[str], files: Mapping[str, Path], run: TrackedRun
-) -> None:
+) -> str:
     """Log a comparison; parameters and metrics of an arm have the names that training uses.
 
     Parameters
@@ -30,14 +32,20 @@ def log_comparison(
     run
         The open run.
 
+    Returns
+    -------
+    str
+        Address of MLflow's page that shows the arms side by side; empty without MLflow.
+
     Raises
     ------
     TrackingError
         When the store refuses.
     """
+    ids = []
     for arm in comparison.arms:
         group = comparison.group_of(arm.name)
-        run.child(
+        made = run.child(
             arm.run_name,
             metrics={**arm.metrics, **margin_metrics(group.standing(arm.name))},
             curves=arm_curves(arm),
@@ -50,10 +58,22 @@ def log_comparison(
                 "reused": str(arm.name in reused).lower(),
             },
         )
+        ids.append(made)
     run.log_metrics({"arms": float(len(comparison.arms))} | _overfitting(comparison))
     run.set_tags({"recommended": comparison.recommended or "none: several groups"})
     run.log_files(files)
-    run.note(comparison_markdown(comparison))
+    page = side_by_side(run, ids)
+    run.note(f"{comparison_markdown(comparison)}\n[Side by side]({page})\n")
+    return page
+
+
+def side_by_side(run: TrackedRun, ids: Sequence[str]) -> str:
+    """Give the address of MLflow's page that compares runs; empty without MLflow."""
+    if not run.run_id:
+        return ""
+    server = run.page.partition("/#/")[0]
+    runs, experiments = (quote(json.dumps(list(x))) for x in (ids, [run.experiment_id]))
+    return f"{server}/#/compare-runs?runs={runs}&experiments={experiments}"
 
 
 def arm_params(arm: ArmResult) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import polars as pl
 import pytest
@@ -89,6 +90,12 @@ def test_arms_are_compared_kept_logged_and_counted(
     artifacts = {item.path for item in client.list_artifacts(parents[1].info.run_id)}
     assert artifacts == {"comparison.md", "comparison.csv", "comparison.json"}
     below = {run.info.run_name: run for run in runs if run not in parents}
+    # The address names the arms of the first comparison.
+    address = unquote(first.out.split("side by side: ")[1].split()[0])
+    named = json.loads(address.partition("runs=")[2].partition("&")[0])
+    mine = [run for run in below.values() if run.info.run_id in named]
+    assert len(named) == 3 and len(mine) >= 2
+    assert address.endswith(f'&experiments=["{experiment.experiment_id}"]')
     assert {"exp_default_lr=0.05_depth=6", "exp_B_lr=0.1_depth=8"} <= set(below)
     deep = below["exp_B_lr=0.1_depth=8"].data
     assert deep.params["learning_rate"] == "0.1" and deep.params["forward_days"] == "5"
