@@ -6,6 +6,7 @@ ARGS ?=
 PORT ?= 5000
 RUN ?=
 TICKER ?=
+EXPERIMENTS ?= $(if $(findstring --sweep,$(ARGS)),,experiments/*.yaml)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
@@ -37,6 +38,16 @@ train: ## Train and evaluate a model on the data of config.yaml
 train-sample: ## Train on the bundled sample, without a network
 	$(SET_UP)
 	$(PYTHON) -m src.v2.train --force-sample $(ARGS)
+
+.PHONY: compare
+compare: ## Compare the settings of experiments/ on the same folds, or ARGS="--sweep label.forward_days=5,21,60"
+	$(SET_UP)
+	$(PYTHON) -m src.v2.compare $(EXPERIMENTS) $(ARGS)
+
+.PHONY: tune
+tune: ## Search hyperparameters, and confirm the winner on folds kept out
+	$(SET_UP)
+	$(PYTHON) -m src.v2.tune $(ARGS)
 
 .PHONY: audit
 audit: ## Prove on your own data and features that nothing leaks

@@ -426,6 +426,34 @@ class FetchConfig(Section):
     full: bool = Field(False, description="ask for the whole history of every ticker again")
 
 
+class CompareConfig(Section):
+    """How configurations are compared on the same folds."""
+
+    max_arms: int = Field(24, ge=2, description="most configurations at once, the default included")
+    fresh: bool = Field(False, description="run finished arms again instead of reading them")
+    train_best: bool = Field(
+        False, description="train the recommended one afterwards, which opens the holdout"
+    )
+
+
+class TuneConfig(Section):
+    """How hyperparameters are searched for."""
+
+    n_trials: int = Field(30, ge=2, description="trials of the study, earlier calls included")
+    timeout: float | None = Field(
+        None, gt=0, description="seconds after which no trial is started; empty: no limit"
+    )
+    parameters: Names = Field(
+        (), description="what is searched, as learning_rate,max_depth; empty: everything known"
+    )
+    confirm_folds: int | None = Field(
+        None, ge=1, description="last folds kept out of the search; empty: a third of them"
+    )
+    train_best: bool = Field(
+        False, description="train the recommended one afterwards, which opens the holdout"
+    )
+
+
 class ScaleConfig(Section):
     """Where the panel lies, and where the work is done."""
 
@@ -497,6 +525,8 @@ class Config(BaseSettings):
     report: ReportConfig = ReportConfig()
     promote: PromoteConfig = PromoteConfig()
     fetch: FetchConfig = FetchConfig()
+    compare: CompareConfig = CompareConfig()
+    tune: TuneConfig = TuneConfig()
     scale: ScaleConfig = ScaleConfig()
     paths: PathsConfig = PathsConfig()
 

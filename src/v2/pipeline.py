@@ -225,7 +225,7 @@ def train_model(
     curve = mean_curve([fold.curve for fold in folds])
     table = pl.concat(walked.tables)
     metrics = _metrics(prepared, table, folds, evaluation, len(window.session))
-    metrics |= score_holdout(holdout.metrics) | _final_losses(curve, rounds)
+    metrics |= score_holdout(holdout.metrics) | final_losses(curve, rounds)
     intervals = _intervals(table, prepared)
     metrics |= interval_metrics(intervals)
     result = TrainingResult(
@@ -289,7 +289,7 @@ def _metrics(
     }
 
 
-def _final_losses(curve: LearningCurve | None, rounds: int) -> dict[str, float]:
+def final_losses(curve: LearningCurve | None, rounds: int) -> dict[str, float]:
     """Give the rounds of the shipped model, and the mean losses of the folds there."""
     found = {"converged_epoch": float(rounds)}
     if curve is not None:

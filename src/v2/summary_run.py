@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from src.v2.records import TrainingResult, flatten
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 SAMPLE_PREDICTIONS = 200
 BARE_PARAMS = ("label.", "model.")
 """Settings of these sections are logged under their own short names, as guides show them."""
+
+NO_PARAMS = (
+    *("mlflow.", "predict.", "runs.", "paths.", "explain.", "compare.", "tune."),
+    *("config", "variation"),
+)
+"""Settings that decide no number of a run."""
 
 
 def note_markdown(result: TrainingResult) -> str:
@@ -59,17 +66,22 @@ def log_fold(run: TrackedRun, result: TrainingResult, place: int) -> None:
 
 def run_params(result: TrainingResult) -> dict[str, Any]:
     """Pick the settings that matter, by short names where guides have them."""
-    skipped = ("mlflow.", "predict.", "runs.", "paths.", "explain.", "config", "variation")
+    params = setting_params(result.settings)
+    params |= {"target": result.target, "train_stride": result.train_stride}
+    params |= {"rounds": result.rounds, "feature_count": len(result.features.names)}
+    return params
+
+
+def setting_params(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Name settings as parameters of a run: those of the label and the model by themselves."""
     params: dict[str, Any] = {}
-    for name, value in flatten(result.settings).items():
-        if name.startswith(skipped):
+    for name, value in flatten(settings).items():
+        if name.startswith(NO_PARAMS):
             continue
         bare = next(
             (name.removeprefix(head) for head in BARE_PARAMS if name.startswith(head)), name
         )
         params[bare] = value
-    params |= {"target": result.target, "train_stride": result.train_stride}
-    params |= {"rounds": result.rounds, "feature_count": len(result.features.names)}
     return params
 
 

@@ -142,6 +142,69 @@ FOLD_KEYS: tuple[MetricDoc, ...] = (
     ),
 )
 
+COMPARISON_KEYS: tuple[MetricDoc, ...] = (
+    MetricDoc(
+        "{common_rank_ic,common_rank_ic_low,common_rank_ic_high}",
+        "mean rank IC of the arm, with its 95% interval",
+        "rows that all arms of the group score",
+        "-1 to 1",
+        "up",
+    ),
+    MetricDoc(
+        "{arm_margin,arm_margin_low,arm_margin_high}",
+        "mean over dates of the arm's rank IC less that of the reference, with its 95% interval",
+        "the same rows",
+        "-2 to 2",
+        "up",
+    ),
+    MetricDoc(
+        "arm_p",
+        "one-sided, for a margin above 0, adjusted for the number of arms (Romano and Wolf 2005)",
+        "the same rows",
+        "0 to 1",
+        "down",
+    ),
+    MetricDoc("fold_rank_ic", "mean rank IC, fold after fold", WALKED, "-1 to 1", "up"),
+    MetricDoc(
+        "overfitting_probability",
+        "how often the best arm on half of the dates is in the lower half on the other half "
+        "(Bailey et al. 2017)",
+        "the same rows",
+        "0 to 1",
+        "down",
+    ),
+    MetricDoc("{arms,tune_trials}", "arms compared; trials that ended", "", "", ""),
+    MetricDoc(
+        "{tune_best_rank_ic,tune_default_rank_ic}",
+        "rank IC of the best trial (too high: it was chosen by it) and of the default",
+        "searched folds",
+        "-1 to 1",
+        "up",
+    ),
+    MetricDoc(
+        "{confirm_rank_ic,confirm_default_rank_ic}",
+        "rank IC of the best trial and of the default",
+        "folds kept out of the search",
+        "-1 to 1",
+        "up",
+    ),
+    MetricDoc(
+        "{confirm_margin,confirm_margin_low,confirm_margin_high,confirm_p}",
+        "mean over dates of the one less the other, its 95% interval and one-sided p-value",
+        "folds kept out of the search",
+        "-2 to 2",
+        "up",
+    ),
+    MetricDoc(
+        "importance_*",
+        "share of the variance of the trials' scores by parameter (functional ANOVA)",
+        "whole trials",
+        "0 to 1",
+        "",
+    ),
+)
+"""Further keys of the runs of a comparison and of a search; their scores are as in `KEYS`."""
+
 
 def metrics_markdown() -> str:
     """Write the page of metrics."""
@@ -156,6 +219,8 @@ def metrics_markdown() -> str:
         + _table(EVALUATION_KEYS, ("key", "formula", "rows", "unit", "better"))
         + "\n## Further keys of a fold's child run\n\n"
         + _table(FOLD_KEYS, ("key", "formula", "rows", "unit", "better"))
+        + "\n## Further keys of comparisons and searches\n\n"
+        + _table(COMPARISON_KEYS, ("key", "formula", "rows", "unit", "better"))
     )
 
 

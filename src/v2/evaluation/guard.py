@@ -111,6 +111,21 @@ def guard_checks(
     return tuple(check for check in checks if math.isfinite(check.value))
 
 
+def guard_rank_ic(rank_ic: Interval, dates: int, forward_days: int) -> Outcome:
+    """Hold a mean rank IC against its limits; over fewer than 250 dates it passes.
+
+    Parameters
+    ----------
+    dates
+        Dates that it is a mean of.
+    forward_days
+        Horizon of the returns.
+    """
+    if dates < MIN_DATES or not math.isfinite(rank_ic.mean):
+        return "plausible"
+    return _check("mean rank IC", rank_ic, RANK_IC.at(forward_days)).outcome
+
+
 def _mean_check(returns: ReturnSkill, limits: tuple[float, float]) -> GuardCheck:
     """Guard R2 over the expanding mean, where the model also beats zero by as much.
 

@@ -39,7 +39,7 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
         found |= _baseline(baseline)
     if evaluation.portfolio is not None:
         for book in evaluation.portfolio.books:
-            found |= _book(book)
+            found |= book_metrics(book)
     stability = evaluation.stability
     return found | {
         "feature_stability_phi": stability.phi,
@@ -116,7 +116,8 @@ def _baseline(baseline: BaselineScore) -> dict[str, float]:
     }
 
 
-def _book(book: Book) -> dict[str, float]:
+def book_metrics(book: Book) -> dict[str, float]:
+    """Name the numbers of one book."""
     name = f"book_{slug(book.name)}"
     return {
         **_interval(f"{name}_sharpe", book.sharpe),

@@ -43,6 +43,7 @@ FLOORS = [
     {"model_source"},
     {"lifecycle"},
     {"train", "predict", "runs", "audit", "report", "fetch", "promote", "monitor"},
+    {"compare", "tune"},
 ]
 """From the ground up; imports point down or stay inside one topic."""
 
@@ -59,6 +60,7 @@ PRIVATE_LIBRARIES = {
     "dask": ("scale/",),
     "distributed": ("scale/",),
     "numba": ("features/",),
+    "optuna": ("lifecycle/study.py",),
     "yfinance": ("data/yahoo.py", "data/yahoo_session.py"),
     "requests": (),
     "curl_cffi": (),
@@ -69,7 +71,10 @@ PRIVATE_LIBRARIES = {
 }
 """Libraries that only some places may import, type hints aside."""
 
-DOORS = ("train", "predict", "runs", "audit", "report", "fetch", "promote", "monitor")
+DOORS = (
+    *("train", "predict", "runs", "audit", "report", "fetch"),
+    *("promote", "monitor", "compare", "tune"),
+)
 HEAVY = ("numpy", "polars", "pandas", "xgboost", "mlflow", "shap", "matplotlib", "sklearn", "rich")
 
 

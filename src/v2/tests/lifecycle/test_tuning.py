@@ -1,0 +1,202 @@
+"""A search on the earlier folds, and what it may know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from src.v2.config import Config
+from src.v2.config_sources import load_config
+from src.v2.console import Stages, no_progress
+from src.v2.errors import ConfigError, OmninmoError
+from src.v2.evaluation.metrics import daily_ic
+from src.v2.evaluation.significance import ewc_interval
+from src.v2.ledgers import uncounted
+from src.v2.lifecycle.arms import run_arm
+from src.v2.lifecycle.search_space import own_point, search_space
+from src.v2.lifecycle.study import SearchStudy
+from src.v2.lifecycle.trial_walks import part_folds, walk_scored
+from src.v2.lifecycle.tuning import conclude, search
+from src.v2.lifecycle.tuning_text import tuning_sentences
+from src.v2.lifecycle.variations import Arm
+from src.v2.modeling.folds import Fold
+from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.tests.evaluation.leakage.planted import coverage_of
+from src.v2.tests.synthetic import random_walk_bars, weekdays
+
+FOLDS = tuple(Fold(number, 0, number * 10, number * 10 + 10, number * 10) for number in range(1, 8))
+
+
+def _config(folder: Path, **tune: object) -> Config:
+    settings = {
+        "label": {"forward_days": 5},
+        "features": {"families": ["momentum"]},
+        "validation": {"test_sessions": 100},
+        "model": {"n_estimators": 15, "min_rounds": 1, "early_stopping_rounds": 5},
+        "tune": {"parameters": ["max_depth", "min_child_weight"], **tune},
+        "paths": {"ledger_dir": str(folder / "ledger")},
+    }
+    return load_config((), environ={}, overlay=settings, files=False)
+
+
+def _prepare(bars: pl.DataFrame, config: Config) -> Prepared:
+    return prepare_panel(bars, None, coverage_of(bars), config, Stages())
+
+
+@pytest.fixture(scope="module")
+def bars() -> pl.DataFrame:
+    return random_walk_bars(22, 800, 4, signal=0.002).sort("ticker", "date")
+
+
+def test_the_last_third_of_the_folds_confirms() -> None:
+    assert [len(part_folds(FOLDS[:n], None).confirming) for n in (2, 3, 5, 7)] == [1, 1, 2, 2]
+    parted = part_folds(FOLDS, 3)
+    assert (*parted.searched, *parted.confirming) == FOLDS and len(parted.confirming) == 3
+    with pytest.raises(ConfigError, match="must leave a fold"):
+        part_folds(FOLDS, 7)
+
+
+def test_a_search_sees_nothing_of_the_confirming_folds(bars: pl.DataFrame, tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    prepared = _prepare(bars, config)
+    folds = part_folds(prepared.schedule.folds, None)
+    start = prepared.panel.sessions[folds.confirming[0].test_start]
+    known_by = folds.confirming[0].test_start
+
+    def walk(own: Prepared) -> pl.DataFrame:
+        tables, _, _ = walk_scored(own, config, folds.searched, known_by, lambda *_: False)
+        return pl.concat(tables)
+
+    seen = walk(prepared)
+    assert seen.filter(pl.col("label_end") > start).is_empty()
+    assert seen.filter(pl.col("label_end") == start).height > 0
+    noise = np.random.default_rng(9).uniform(0.5, 2.0, bars.height)
+    later = pl.when(pl.col("date") > start).then(pl.col("close") * noise).otherwise("close")
+    other = _prepare(bars.with_columns(later.alias("close")), config)
+    assert_frame_equal(walk(other), seen)
+
+
+def test_folds_of_a_trial_are_those_of_an_arm(bars: pl.DataFrame, tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    prepared = _prepare(bars, config)
+    folds = part_folds(prepared.schedule.folds, None)
+    arm = run_arm(Arm("a", "a", config), prepared, uncounted().record_trial, no_progress)
+    tables, _, _ = walk_scored(prepared, config, folds.confirming, None, lambda *_: False)
+    numbers = [fold.number for fold in folds.confirming]
+    same = arm.predictions.filter(pl.col("fold").is_in(numbers))
+    columns = ["date", "ticker", "score", "forward_return"]
+    assert_frame_equal(pl.concat(tables).select(columns), same.select(columns))
+
+
+def test_what_is_hopeless_ends_after_the_fold_that_showed_it(
+    bars: pl.DataFrame, tmp_path: Path
+) -> None:
+    config = _config(tmp_path)
+    prepared = _prepare(bars, config)
+    asked: list[tuple[int, float]] = []
+
+    def stop(place: int, score: float) -> bool:
+        asked.append((place, score))
+        return place == 1
+
+    folds = prepared.schedule.folds
+    tables, rounds, pruned = walk_scored(prepared, config, folds, None, stop)
+    assert (len(tables), len(rounds), pruned) == (2, 2, True)
+    assert asked[1][1] == pytest.approx(daily_ic(pl.concat(tables))["rank_ic"].mean())
+    assert not walk_scored(prepared, config, folds[:2], None, stop)[2]
+
+
+def test_the_winner_is_confirmed_on_dates_that_no_trial_saw(
+    bars: pl.DataFrame, tmp_path: Path
+) -> None:
+    config = _config(tmp_path, n_trials=3)
+    # A leaf that the rows do not fill: the default ranks nothing, and a quarter of it does.
+    model = config.model.model_copy(update={"min_child_weight": 8_000.0, "max_depth": 2})
+    config = config.model_copy(update={"model": model})
+    prepared = _prepare(bars, config)
+    folds = part_folds(prepared.schedule.folds, None)
+    space = search_space(config)
+    study = SearchStudy(tmp_path / "study.db", "s", 1)
+    study.enqueue({"max_depth": 3, "min_child_weight": 0.25})
+    runs = list(search(study, space, prepared, config, folds))
+    assert len(runs) == 3 and runs[1].config.fingerprint == config.fingerprint
+    tuned = conclude(study, space, prepared, config, folds)
+    assert tuned.default.point == own_point(config, space)
+    assert tuned.best.score == max(trial.score for trial in tuned.trials)
+    lines = (tmp_path / "ledger" / "trials.jsonl").read_text().splitlines()
+    assert len(lines) == len({run.config.fingerprint for run in runs})
+    assert tuned.default.score == 0.0 < tuned.best.score
+    assert tuned.confirmation is not None
+    tables, _, _ = walk_scored(prepared, tuned.config, folds.confirming, None, lambda *_: False)
+    margin = daily_ic(pl.concat(tables).drop_nulls(["forward_return"]))["rank_ic"].to_numpy()
+    expected = ewc_interval(margin, 5)
+    assert tuned.confirmation.winner.mean == pytest.approx(expected.mean)
+    assert tuned.confirmation.default.mean == 0.0
+    assert tuned.confirmation.margin.mean == pytest.approx(expected.mean)
+    first = weekdays(800)[folds.confirming[0].test_start]
+    assert pl.concat(tables).filter(pl.col("date") < first).is_empty()
+    assert tuned.recommended == (tuned.confirmation.test.p < 0.05)
+    assert tuning_sentences(tuned)[-1].startswith("It ")
+
+
+def test_a_study_that_goes_on_draws_other_points_and_keeps_what_was_cut_off(
+    tmp_path: Path,
+) -> None:
+    space = search_space(_config(tmp_path))
+    points = []
+    for call in range(2):
+        study = SearchStudy(tmp_path / "study.db", "s", 7)
+        for _ in range(3):
+            with study.trial(space) as opened:
+                opened.is_hopeless(0, 0.1)
+                study.end(opened, 0.1, {"call": call}, pruned=False)
+                points.append(tuple(opened.point.values()))
+    assert len(set(points)) == 6
+    assert [trial.facts["call"] for trial in study.ended()] == [0, 0, 0, 1, 1, 1]
+    with pytest.raises(KeyError), study.trial(space) as opened:
+        lost = opened.point
+        raise KeyError
+    with study.trial(space) as again:
+        assert again.point == lost
+        study.end(again, 0.2, {}, pruned=False)
+    assert len(study.ended()) == 7
+
+
+def test_a_damaged_study_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "study.db").write_bytes(b"no database" * 100)
+    with pytest.raises(OmninmoError, match="remove it to begin again"):
+        SearchStudy(tmp_path / "study.db", "s", 1)
+
+
+def test_importance_names_the_parameter_that_decides(tmp_path: Path) -> None:
+    space = search_space(_config(tmp_path))
+    study = SearchStudy(tmp_path / "study.db", "s", 3)
+    assert study.importance(0) == {}
+    for _ in range(14):
+        with study.trial(space) as opened:
+            depth = opened.point["max_depth"]
+            assert depth is not None
+            study.end(opened, float(depth), {}, pruned=False)
+    found = study.importance(0)
+    assert next(iter(found)) == "max_depth" and found["max_depth"] > 0.8
+
+
+def test_every_key_of_a_search_is_described(bars: pl.DataFrame, tmp_path: Path) -> None:
+    from src.v2.evaluation.catalogue import COMPARISON_KEYS, KEYS
+    from src.v2.lifecycle.tuning_runs import trial_metrics
+    from src.v2.lifecycle.tuning_text import tuning_metrics
+
+    config = _config(tmp_path, n_trials=2)
+    prepared = _prepare(bars, config)
+    folds = part_folds(prepared.schedule.folds, None)
+    space = search_space(config)
+    study = SearchStudy(tmp_path / "study.db", "s", 1)
+    runs = list(search(study, space, prepared, config, folds))
+    tuned = conclude(study, space, prepared, config, folds)
+    keys = {*tuning_metrics(tuned), *trial_metrics(runs[0]), "importance_max_depth"}
+    known = (*COMPARISON_KEYS, *KEYS)
+    assert [key for key in keys if not any(entry.matches(key) for entry in known)] == []
