@@ -5,8 +5,9 @@
 
 Bars are simulated. For each size (a multiple of --tickers), each number of families of
 features and each engine (this process, and Dask with so many workers on this machine) the
-panel is built and the last folds are fitted and forecast. Prints a table of seconds, of rows a
-second and of peak memory, each as measured in a process of its own; the last line is JSON.
+panel is built and the last folds are fitted and forecast. Prints a table of seconds, of
+processor time and of peak memory, each as measured in a process of its own and the workers that
+it starts; the last line is JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     cases = _cases(options)
     found = []
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print("| tickers | rows | features | engine | start | features s | fits s | peak GiB |")
+    print("| tickers | rows | features | engine | start | features (CPU) | fits (CPU) | peak GiB |")
     print("|--:|--:|--:|---|--:|--:|--:|--:|")
     for case in cases:
         command = [sys.executable, "-m", "benchmarks.scaling", "--case", json.dumps(case)]
@@ -44,8 +45,10 @@ def main(argv: Sequence[str]) -> None:
         found.append(result)
         print(
             f"| {result['tickers']} | {result['rows']:,} | {result['features']} "
-            f"| {result['engine']} | {result['start_sec']:.1f} | {result['features_sec']:.1f} "
-            f"| {result['fits_sec']:.1f} | {result['peak_gib']:.2f} |",
+            f"| {result['engine']} | {result['start_sec']:.1f} s "
+            f"| {result['features_sec']:.1f} ({result['features_cpu_sec']:.1f}) s "
+            f"| {result['fits_sec']:.1f} ({result['fits_cpu_sec']:.1f}) s "
+            f"| {result['peak_gib']:.2f} |",
             flush=True,
         )
     print(json.dumps({"machine": platform.machine(), "cores": os.cpu_count(), "cases": found}))
@@ -98,13 +101,15 @@ def _measure(case: dict[str, Any]) -> dict[str, Any]:
     bars = random_walk_bars(case["tickers"], 252 * case["years"], ohlcv=True)
     plan = plan_label(config.label, case["tickers"])
     stages = Stages()
-    clock = [time.perf_counter()]
+    clock, work = [time.perf_counter()], [_cpu_seconds()]
     with open_engine(config, stages) as engine:
         clock.append(time.perf_counter())
+        work.append(_cpu_seconds())
         built = engine.build_panel(
             bars, None, active_features(config.features), plan, config.features.min_history, stages
         )
         clock.append(time.perf_counter())
+        work.append(_cpu_seconds())
         panel = built.panel
         schedule = schedule_folds(list(panel.sessions), config.validation, config.label.span)
         trainer = make_trainer(panel, plan, config.model, config.validation, config.seed)
@@ -113,6 +118,7 @@ def _measure(case: dict[str, Any]) -> dict[str, Any]:
             trainer.fold(fold, schedule.holdout_start) for fold in schedule.folds[-case["folds"] :]
         ]
         clock.append(time.perf_counter())
+        work.append(_cpu_seconds())
         peak = _peak_bytes()
     return {
         "tickers": case["tickers"],
@@ -124,8 +130,18 @@ def _measure(case: dict[str, Any]) -> dict[str, Any]:
         "start_sec": clock[1] - clock[0],
         "features_sec": clock[2] - clock[1],
         "fits_sec": clock[3] - clock[2],
+        "features_cpu_sec": work[2] - work[1],
+        "fits_cpu_sec": work[3] - work[2],
         "peak_gib": peak / 2**30,
     }
+
+
+def _cpu_seconds() -> float:
+    """Add up the processor time of this process and of those that it started."""
+    import psutil
+
+    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return float(sum(sum(process.cpu_times()[:2]) for process in family))
 
 
 def _peak_bytes() -> int:
