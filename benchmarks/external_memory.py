@@ -6,11 +6,11 @@
 For each number of tickers, in a process of its own: simulated daily bars go to Parquet a few
 tickers at a time, all default features are computed in the two passes of scale.mode external,
 and the last fold of the default schedule is fitted on every fifth session, 100 rounds of depth
-6, and forecast. Prints a JSON line for each, and ratios to the first.
+6, and forecast. The last line is the record that `benchmarks.run` asks for.
 
-`peak_gib` is the largest resident memory (VmHWM), which counts pages of mapped files that the
-system may drop at any time; `anonymous_gib` is the largest part that is not of files.
-`index_gib` is what the keys of the panel hold in memory, which grows with the rows.
+"Largest" is the resident memory at its peak (VmHWM), which counts pages of mapped files that the
+system may drop at any time; the memory of the build and of the fold is what is not of files. The
+keys of the panel are in memory too, and grow with the rows.
 """
 
 from __future__ import annotations
@@ -39,6 +39,16 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+COLUMNS = (
+    *("tickers", "rows", "rows fitted", "bars s", "build s", "fold s", "CPU s"),
+    *("disk, most", "keys", "memory of the build", "of the fold", "largest"),
+)
+RATIOS = (
+    *("tickers", "rows", "fitted_rows", "bars_sec", "build_sec", "fold_sec", "cpu_seconds"),
+    *("disk_peak_gb", "index_gib", "build_anonymous_gib", "fold_anonymous_gib", "peak_gib"),
+)
+
+
 def main(argv: list[str]) -> None:
     """Measure each size, or one inside its own process."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -52,20 +62,40 @@ def main(argv: list[str]) -> None:
         found = measure(asked.tickers[0], asked.years, asked.rows_at_once, asked.folder)
         print(json.dumps(found))
         return
-    first: dict[str, Any] | None = None
+    found: list[dict[str, Any]] = []
     for tickers in asked.tickers:
         words = ["--here", "--tickers", str(tickers), "--years", str(asked.years)]
         words += ["--rows-at-once", str(asked.rows_at_once)]
         words += ["--folder", str(asked.folder)] if asked.folder else []
         command = [sys.executable, "-m", "benchmarks.external_memory", *words]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        found = json.loads(done.stdout.splitlines()[-1])
-        first = first or found
-        found["ratios"] = {
-            name: round(found[name] / first[name], 2)
-            for name in ("rows", "seconds", "cpu_seconds", "peak_gib", "anonymous_gib")
-        }
-        print(json.dumps(found), flush=True)
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+        print(json.dumps(found[-1]), flush=True)
+    rows = [_row(each) for each in found]
+    if len(found) > 1:
+        first, last = found[0], found[-1]
+        rows.append([f"{last[name] / first[name]:.1f} times" for name in RATIOS])
+    title = f"{asked.years} years, chunks of {asked.rows_at_once:,} rows"
+    sentence = (
+        f"{found[-1]['features']} features; the fold fits every fifth session in 100 rounds of "
+        "depth 6 and forecasts its test block. The bars are simulated and read from Parquet."
+    )
+    tables = [{"title": title, "columns": list(COLUMNS), "rows": rows}]
+    print(json.dumps({"tables": tables, "sentences": [sentence]}))
+
+
+def _row(found: dict[str, Any]) -> list[str]:
+    """Write what one size took."""
+    return [
+        *(f"{found[name]:,}" for name in ("tickers", "rows", "fitted_rows")),
+        *(f"{found[name]:.1f}" for name in ("bars_sec", "build_sec", "fold_sec", "cpu_seconds")),
+        f"{found['disk_peak_gb']:.2f} GB",
+        f"{found['index_gib']:.3f} GiB",
+        *(
+            f"{found[name]:.2f} GiB"
+            for name in ("build_anonymous_gib", "fold_anonymous_gib", "peak_gib")
+        ),
+    ]
 
 
 def measure(tickers: int, years: int, rows_at_once: int, parent: Path | None) -> dict[str, Any]:
@@ -98,7 +128,9 @@ def measure(tickers: int, years: int, rows_at_once: int, parent: Path | None) ->
         **found,
         "seconds": round(seconds, 1),
         "cpu_seconds": round(cpu, 1),
-        "stages": {name: round(spent, 1) for name, spent in stages.seconds.items()},
+        "bars_sec": stages.seconds["bars"],
+        "build_sec": stages.seconds["features"] + stages.seconds["panel"],
+        "fold_sec": stages.seconds["fold"],
         "bars_gb": round(bars_bytes / 1e9, 3),
         "peak_gib": round(_status("VmHWM") / 2**20, 3),
         "anonymous_gib": max(found["build_anonymous_gib"], found["fold_anonymous_gib"]),

@@ -64,6 +64,8 @@ class Section:
         Whether it takes ``--prices``.
     quick
         Whether it is cheap enough for ``--quick``.
+    large
+        Whether it needs half an hour and a large disk: only with ``--large``.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Section:
     environment: str | None = None
     needs_bars: bool = True
     quick: bool = False
+    large: bool = False
 
 
 FEATURES = "benchmarks.features"
@@ -107,8 +110,16 @@ SECTIONS = (
         "benchmarks.shuffled_split",
         needs_bars=False,
     ),
-    Section("external_memory", "Training from disk", "benchmarks.external_memory"),
-    Section("scaling", "More than one machine", "benchmarks.scaling"),
+    Section("external_memory", "A panel on disk", "benchmarks.external_memory", needs_bars=False),
+    Section(
+        "external_memory_large",
+        "A panel of 50 million rows",
+        "benchmarks.external_memory",
+        ("--tickers", "10000", "--years", "20", "--rows-at-once", "500000"),
+        needs_bars=False,
+        large=True,
+    ),
+    Section("scaling", "More than one machine", "benchmarks.scaling", needs_bars=False),
 )
 
 
@@ -141,6 +152,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--mlforecast", type=Path, help="interpreter of one with mlforecast")
     parser.add_argument("--only", nargs="+", choices=names, help="these sections")
     parser.add_argument("--quick", action="store_true", help="ten tickers, the cheap sections")
+    parser.add_argument("--large", action="store_true", help="what needs 50 GB of disk, too")
     parser.add_argument("--timeout", type=float, default=7200.0, help="seconds for a section")
     parser.add_argument("--results", type=Path, help=f"page to write; without it {PAGE.name}")
     return parser.parse_args(argv)
@@ -193,6 +205,8 @@ def _hindrance(section: Section, options: argparse.Namespace) -> str | None:
     """Say why a benchmark cannot run; None when it can."""
     if find_spec(section.module) is None:
         return f"{section.module} is not there"
+    if section.large and not options.large:
+        return "--large asks for it"
     if options.quick and not section.quick:
         return "--quick leaves it out"
     if section.environment and getattr(options, section.environment) is None:
@@ -217,8 +231,8 @@ def _made(
     words = ["--only", section.name]
     words += ["--prices", "PRICES.parquet"] * (options.prices is not None and section.needs_bars)
     words += [f"--{section.environment}", "PYTHON"] * (section.environment is not None)
-    words += ["--quick"] * options.quick
-    bars = about if section.needs_bars else "the bundled sample, and random walks"
+    words += ["--large"] * section.large + ["--quick"] * options.quick
+    bars = about if section.needs_bars else "its own, see below"
     return "\n".join(
         [
             f"- bars: {bars}",
