@@ -52,8 +52,9 @@ def test_a_quick_run_rewrites_its_part_of_the_page_and_nothing_else(page: Path) 
         r"\| Alpha158 here \| 158 \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \| 1\.00 \|", made
     )
     assert re.search(r"of 537,200 cells of full windows \d+ .*differ", made)
-    kept = inside.pop("shuffled_split")
-    assert kept == f"> Not measured again: --quick leaves it out.\n\n{old.pop('shuffled_split')}"
+    for name in ("shuffled_split", "scaling"):
+        kept = inside.pop(name)
+        assert kept == f"> Not measured again: --quick leaves it out.\n\n{old.pop(name)}"
     del old["features_pandas"]
     assert inside == old
     assert [path.name for path in page.parent.iterdir()] == ["RESULTS.md"]
