@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from src.v2.config import Config
 from src.v2.config_sources import load_config
 from src.v2.console import RunLog, Stages, log_to, progress_bar, run_command, show_note
-from src.v2.errors import ConfigError, OmninmoError, TrackingError
+from src.v2.errors import OmninmoError, TrackingError
 
 if TYPE_CHECKING:
     from src.v2.evaluation.audit_log import AuditKey
@@ -60,11 +60,10 @@ def audit(config: Config, run_log: RunLog) -> tuple[AuditCheck, ...]:
     """
     now = dt.datetime.now().astimezone()
     stages = Stages(live=True)
-    if config.scale.mode != "memory":
-        raise ConfigError(
-            f"The audit changes panels and looks at them whole, so that it needs them in memory; "
-            f"got scale.mode {config.scale.mode}. Use --scale.mode memory, which gives the same "
-            "panel to the bit, and fewer tickers if it does not fit."
+    if (config.scale.mode, config.scale.engine) != ("memory", "local"):
+        show_note(
+            "the audit changes panels and looks at them whole: it works in the memory of this "
+            "process, on a panel that is the same to the bit."
         )
     _check_folder(config.paths.reports_dir, "reports-dir")
     _check_folder(config.paths.ledger_dir, "ledger-dir")

@@ -464,7 +464,9 @@ class ScaleConfig(Section):
         "local", description="work in this process, or on the workers of a Dask cluster"
     )
     scheduler: str | None = Field(
-        None, description="address of a Dask scheduler, tcp://host:8786; empty: workers here"
+        None,
+        pattern=r"^(tcp|tls|ucx)://\S+:\d+$",
+        description="address of a Dask scheduler, tcp://host:8786; empty: workers here",
     )
     workers: int | None = Field(
         None, ge=1, description="worker processes of engine dask without a scheduler; empty: 2"
@@ -560,9 +562,9 @@ class Config(BaseSettings):
         if "context" in self.features.families or self.features.modules:
             tree["data"] |= _context_hashes(self.data)
         del tree["model"]["threads"]
-        if (self.scale.mode, self.scale.engine) != ("memory", "local"):
-            # Bins come from a sketch of blocks, so the trees differ a little.
-            tree["scale"] = [self.scale.mode, self.scale.engine]
+        if self.scale.engine != "local":
+            # Workers draw from their own rows, which is another draw, as of another seed.
+            tree["scale"] = self.scale.engine
         tree["features"]["modules"] = list(file_hashes(self.features.modules).values())
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 

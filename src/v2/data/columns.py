@@ -191,6 +191,24 @@ def _text_dates(cells: pl.Series) -> pl.Series:
     return best
 
 
+def ambiguous_date(cells: pl.Series) -> str | None:
+    """Give a date whose day and month cannot be told apart, if that holds for all of a column.
+
+    Parameters
+    ----------
+    cells
+        As read from a file; 03/04/2019 is ambiguous, 03/13/2019 tells how the others are meant.
+    """
+    if cells.dtype != pl.String:
+        return None
+    text = cells.str.strip_chars()
+    text = text.filter(~_is_missing(text)).unique(maintain_order=True)
+    read = [text.str.to_date(form, strict=False) for form in ("%m/%d/%Y", "%d/%m/%Y")]
+    differ = read[0].is_not_null() & read[1].is_not_null() & (read[0] != read[1])
+    either_way = len(text) > 0 and (read[0].null_count() == 0 == read[1].null_count())
+    return text.filter(differ)[0] if either_way and differ.any() else None
+
+
 def _number_dates(cells: pl.Series) -> pl.Series:
     numbers = cells.cast(pl.Float64).fill_nan(None)
     middle = numbers.median()

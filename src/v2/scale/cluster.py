@@ -105,9 +105,9 @@ class Cluster:
                 seen = now
             if now - seen > RETURN_SEC:
                 raise ClusterError(
-                    f"No worker of the Dask cluster is left for {what}; waited {RETURN_SEC} "
-                    "seconds for one to come back. Look into the workers' own logs (memory is "
-                    "the usual reason), and start again."
+                    f"No worker of the Dask cluster is left for {what}, or its scheduler is gone; "
+                    f"waited {RETURN_SEC} seconds for them to come back. Look into their own logs "
+                    "(memory is the usual reason for a worker), and start again."
                 )
             if now > end:
                 raise ClusterError(
@@ -135,9 +135,9 @@ class Cluster:
             time.sleep(0.2)
         if not self._alive():
             raise ClusterError(
-                f"No worker of the Dask cluster is left; waited {deadline_sec:g} seconds for one "
-                "to come back. Look into the workers' own logs (memory is the usual reason), and "
-                "start again."
+                f"No worker of the Dask cluster is left, or its scheduler is gone; waited "
+                f"{deadline_sec:g} seconds for them to come back. Look into their own logs (memory "
+                "is the usual reason for a worker), and start again."
             )
         stuck = self._busy()
         idle_by = time.monotonic() + 5

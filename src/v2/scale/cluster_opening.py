@@ -74,9 +74,9 @@ def open_cluster(config: ScaleConfig, model: ModelConfig) -> Iterator[Cluster]:
         except (OSError, ValueError, TypeError) as error:
             raise ClusterError(
                 f"No Dask scheduler answers at {config.scheduler} within {CONNECT_SEC} seconds "
-                f"({error}). Start one with `dask scheduler`, and workers with `dask worker "
-                "ADDRESS` from this project's root; or leave --scale.scheduler out to start "
-                "workers here."
+                f"({error}). Start one from this project's root with `PYTHONPATH=. dask "
+                "scheduler`, and workers with `PYTHONPATH=. dask worker ADDRESS`; or leave "
+                "--scale.scheduler out to start workers here."
             ) from error
         stack.callback(client.close, timeout=CONNECT_SEC)
         size = _check_workers(client, config)
@@ -130,18 +130,20 @@ def _check_workers(client: Any, config: ScaleConfig) -> int:
         client.wait_for_workers(1, timeout=CONNECT_SEC)
     except TimeoutError as error:
         raise ClusterError(
-            f"The Dask scheduler at {address} has no worker. Start some with `dask worker "
-            f"{address}` from this project's root."
+            f"The Dask scheduler at {address} has no worker. Start some from this project's root "
+            f"with `PYTHONPATH=. dask worker {address}`."
         ) from error
     try:
         found: dict[str, dict[str, str]] = client.run(identity_of_code)
+        scheduler: dict[str, str] = client.run_on_scheduler(identity_of_code)
     except Exception as error:
         raise ClusterError(
-            f"The workers of {address} cannot run this project's code: {type(error).__name__}: "
-            f"{error}. Start them in a copy of its root, with the environment of make setup."
+            f"The scheduler {address} or a worker of it cannot run this project's code: "
+            f"{type(error).__name__}: {error}. Start all of them in a copy of its root, with the "
+            "environment of make setup and PYTHONPATH=. before the command."
         ) from error
     own = own_identity()
-    for worker, facts in found.items():
+    for worker, facts in {**found, "on the scheduler's machine": scheduler}.items():
         different = [name for name in own if facts.get(name) != own[name]]
         if different:
             name = different[0]

@@ -115,6 +115,17 @@ def test_a_file_that_says_nothing_clear_is_refused(
         load_universe(written(tmp_path, line, header=header))
 
 
+def test_dates_that_can_all_be_read_in_two_ways_are_refused(tmp_path: Path) -> None:
+    unclear = written(tmp_path, "A,03/04/2019,", "B,05/06/2019,07/08/2019")
+    with pytest.raises(DataError, match=r"tell day from month; 03/04/2019 .* two ways"):
+        load_universe(unclear)
+    clear = written(tmp_path, "A,03/04/2019,", "B,25/06/2019,07/08/2019", name="clear.csv")
+    assert load_universe(clear).spans["from"].to_list() == [
+        dt.date(2019, 4, 3),
+        dt.date(2019, 6, 25),
+    ]
+
+
 def test_a_file_that_cannot_be_read_is_refused_by_the_setting(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.universe must be a CSV or Parquet file"):
         load_universe(tmp_path / "absent.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -34,6 +35,7 @@ from src.v2.tests.scale.dask_clusters import (
     trainer_of,
 )
 
+ROOT = Path(__file__).parents[4]
 pytestmark = pytest.mark.slow
 
 
@@ -206,3 +208,31 @@ def test_an_interrupted_command_leaves_no_worker_behind(
     command.stderr.close()
     assert "Traceback" not in rest
     assert number == signal.SIGKILL or f"interrupted by {number.name}" in rest
+
+
+def test_a_cluster_started_as_documented_is_joined(tmp_path: Path) -> None:
+    """The lines of docs/scale.md, on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    dask, environ = Path(sys.executable).with_name("dask"), os.environ | {"PYTHONPATH": "."}
+    address = f"tcp://127.0.0.1:{port}"
+    words = [
+        ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"],
+        ["worker", address, "--nworkers", "1", "--host", "127.0.0.1", "--no-dashboard"],
+    ]
+    logs = tmp_path / "dask.log"
+    with logs.open("w") as log:
+        started = [
+            subprocess.Popen([dask, *each], cwd=ROOT, env=environ, stdout=log, stderr=log)
+            for each in words
+        ]
+    try:
+        config = small_config(scale={"scheduler": address})
+        with open_cluster(config.scale, config.model) as cluster:
+            assert len(cluster.workers()) == 1
+            assert address in cluster.describe()
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(30)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src.v2 import api, audit
+from src.v2 import api
 from src.v2.config import Config
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
@@ -73,12 +73,11 @@ def test_what_is_prepared_is_equal_but_for_where_it_lies(tmp_path: Path) -> None
     assert not list(tmp_path.glob("run-*"))
 
 
-def test_the_audit_asks_for_a_panel_in_memory(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["--force-sample", "--scale.mode", "external", "--paths.logs-dir", str(tmp_path)]
-    assert audit.main(words) == 2
-    assert "--scale.mode memory" in capsys.readouterr().err
+def test_where_the_panel_lies_makes_no_other_configuration(tmp_path: Path) -> None:
+    external, memory = (_config(mode, tmp_path) for mode in ("external", "memory"))
+    assert external.fingerprint == memory.fingerprint
+    dask = load_config((), environ={}, overlay={"scale": {"engine": "dask"}}, files=False)
+    assert dask.fingerprint != load_config((), environ={}, files=False).fingerprint
 
 
 @pytest.mark.slow
