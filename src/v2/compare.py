@@ -22,6 +22,7 @@ from src.v2.lifecycle.variations import (
     lay_arms,
     part_words,
     with_bare_switches,
+    without_flags,
 )
 
 if TYPE_CHECKING:
@@ -166,22 +167,9 @@ def _go_on(
 
         train(arm.config, run_log)
         return
-    command = shlex.join([*_without_own(words.common), *arm.words])
+    command = shlex.join([*without_flags(words.common, ("--compare.",)), *arm.words])
     what = "the default" if name == DEFAULT else name
     sys.stdout.write(f"  train {what}: python -m src.v2.train {command}".rstrip() + "\n")
-
-
-def _without_own(words: Sequence[str]) -> list[str]:
-    """Leave out the settings of the comparison itself."""
-    kept: list[str] = []
-    left = list(words)
-    while left:
-        word = left.pop(0)
-        if not word.startswith("--compare."):
-            kept.append(word)
-        elif "=" not in word and left:
-            left.pop(0)
-    return kept
 
 
 def _tags() -> dict[str, str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from src.v2.console import (
     signals_deferred,
 )
 from src.v2.errors import OmninmoError
-from src.v2.lifecycle.variations import with_bare_switches
+from src.v2.lifecycle.variations import with_bare_switches, without_flags
 
 if TYPE_CHECKING:
     from src.v2.lifecycle.search_space import Dimension
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from src.v2.pipeline import Prepared
 
 COMMAND = "python -m src.v2.tune"
+TRAIN = "python -m src.v2.train"
 SWITCHES = ("--tune.train-best",)
 FLAGS = {
     **SHORT_FLAGS,
@@ -56,11 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(argv: Sequence[str]) -> int:
-    config = load_config(with_bare_switches(argv, SWITCHES), FLAGS, COMMAND, ABOUT)
+    words = with_bare_switches(argv, SWITCHES)
+    config = load_config(words, FLAGS, COMMAND, ABOUT)
     with log_to(config.paths.logs_dir) as run_log:
         tuned = tune(config)
         if config.tune.train_best:
             _train(tuned.config if tuned.recommended else config, run_log)
+        else:
+            sys.stdout.write(f"{_next_command(words, config, tuned)}\n")
     return 0
 
 
@@ -108,7 +113,7 @@ def tune(config: Config) -> Tuned:
                 tuned = conclude(study, space, prepared, config, folds)
             files = write_tuning(tuned, space, folder)
             log_tuning(tuned, space, files, run)
-    _print(tuned, folder)
+    _print(tuned, files, run.run_id)
     return tuned
 
 
@@ -168,13 +173,31 @@ def _tags(prepared: Prepared, config: Config) -> dict[str, str]:
     }
 
 
-def _print(tuned: Tuned, folder: Path) -> None:
+def _print(tuned: Tuned, files: Mapping[str, Path], run_id: str | None) -> None:
     from src.v2.lifecycle.tuning_text import importance_line, tuning_sentences
 
     for line in (*tuning_sentences(tuned), importance_line(tuned.importance)):
         sys.stdout.write(f"{line}\n")
-    file = folder / "tuned.yaml"
-    sys.stdout.write(f"train the tuned one: python -m src.v2.train --variation {file}\n")
+    sys.stdout.write(f"table: {files['tuning.md']}\nsettings: {files['tuned.yaml']}\n")
+    if run_id:
+        sys.stdout.write(f"MLflow: run {run_id}; see it with: make mlflow\n")
+
+
+def _next_command(words: Sequence[str], config: Config, tuned: Tuned) -> str:
+    """Say how what is recommended is trained, with the flags of this call."""
+    from src.v2.lifecycle.search_space import search_space, settings_at
+
+    own = ["--tune.", *(f"--{short}" for name, short in FLAGS.items() if name.startswith("tune."))]
+    if not tuned.recommended:
+        return f"train the default: {TRAIN} {shlex.join(without_flags(words, own))}".rstrip()
+    found = [
+        (f"--{section}.{name}".replace("_", "-"), json.dumps(value))
+        for section, settings in settings_at(tuned.config, search_space(config)).items()
+        for name, value in settings.items()
+    ]
+    rest = without_flags(words, [*own, *(flag for flag, _ in found)])
+    named = [*rest, *(word for pair in found for word in pair)]
+    return f"train the tuned one: {TRAIN} {shlex.join(named)}"
 
 
 def _train(config: Config, run_log: RunLog) -> None:

@@ -73,7 +73,8 @@ def side_by_side(run: TrackedRun, ids: Sequence[str]) -> str:
         return ""
     server = run.page.partition("/#/")[0]
     runs, experiments = (quote(json.dumps(list(x))) for x in (ids, [run.experiment_id]))
-    return f"{server}/#/compare-runs?runs={runs}&experiments={experiments}"
+    which = f"runs={runs}&experiments={experiments}&workflowType=machine_learning"
+    return f"{server}/#/compare-runs?{which}"
 
 
 def arm_params(arm: ArmResult) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from src.v2.config import SMALL_UNIVERSE
 from src.v2.evaluation.significance import MIN_COSINES
 from src.v2.lifecycle.arms import ArmResult
-from src.v2.lifecycle.comparison import LEAST_SHARE, Comparison, Group, Standing, differences
+from src.v2.lifecycle.comparison import LEAST_SHARE, LEVEL, Comparison, Group, Standing, differences
 from src.v2.lifecycle.variations import short_name, short_value
 from src.v2.stored_records import encode
 from src.v2.summary_text import between, shown
@@ -216,6 +216,11 @@ def _choice(group: Group) -> str:
             f"{between(best.margin, 'ic')}, p {best.p:.4f} adjusted for {len(others)} arm(s)."
         )
     best = max(others, key=lambda each: each.rank_ic.mean)
+    if best.guard == "implausible" and best.p < LEVEL:
+        return (
+            f"Keep {reference}: what is above it by more than chance, {best.name} by "
+            f"{between(best.margin, 'ic')}, p {best.p:.4f}, is too good to be true."
+        )
     if not any(math.isfinite(each.p) for each in others):
         return (
             f"{group.dates:,} dates with returns of {group.horizon} sessions are fewer than "

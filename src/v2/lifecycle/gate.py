@@ -209,6 +209,10 @@ def _comparison(rival: Rival | None, rules: GateRules) -> GateCheck:
         value = f"cannot be compared with version {rival.version}: {rival.hindrance}"
         return GateCheck(name, False, value, rule, REGISTER)
     margin, gain = rival.margin, rival.margin.gain
+    if margin.tickers == 0:
+        value = f"no ticker and date in common with version {rival.version}"
+        remedy = "Models of other tickers are other models: --mlflow.registered-model-name"
+        return GateCheck(name, False, value, rule, remedy)
     value = _margin_text(rival.version, margin)
     if not math.isfinite(gain.low):
         remedy = "The two need 12 horizons of common dates: train on more years"

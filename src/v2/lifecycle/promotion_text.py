@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDTH = 100
+USE = "make predict ARGS='--model models:/{name}@{alias}'"
+"""How the champion is used, to be copied."""
 COLUMNS = (
     *("name", "version", "aliases", "verdict", "rank_ic", "rank_ic_low", "rank_ic_high"),
     *("mode", "forward_days", "tickers", "data_first", "data_last", "trained_at", "audit"),
@@ -71,7 +73,7 @@ def outcome_line(promotion: Promotion) -> str:
     back = "" if before is None else f", in place of version {before} (back: --rollback)"
     how = "by force, marked so, " if promotion.forced else ""
     verb = "is the champion again" if promotion.outcome == "rolled back" else "is the champion now"
-    return f"{what} {how}{verb}{back}."
+    return f"{what} {how}{verb}{back}: {USE.format(name=version.name, alias=CHAMPION)}"
 
 
 def _gate_text(gate: Gate) -> str:

@@ -34,7 +34,7 @@ def check_age(day: dt.date, today: dt.date, most: int) -> MonitorCheck:
         "bars",
         "Are the bars of today?",
         "alarm" if age > most else "ok",
-        f"the last bars are of {day}, {age} days old",
+        f"the last bars are of {day}, {age} {'day' if age == 1 else 'days'} old",
         f"older than {most} days",
         {"bars_age_days": float(age)},
     )

@@ -119,6 +119,34 @@ def with_bare_switches(argv: Sequence[str], switches: Sequence[str]) -> list[str
     return found
 
 
+def without_flags(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Leave flags out, with their values.
+
+    Parameters
+    ----------
+    words
+        A command line in which every flag has a value.
+    names
+        Flags, as ``--n-trials``; one that ends in a dot stands for all that begin so.
+
+    Examples
+    --------
+    >>> without_flags(["--seed", "7", "--tune.timeout=60"], ["--tune."])
+    ['--seed', '7']
+    """
+    kept: list[str] = []
+    out = False
+    for word in words:
+        if word.startswith("--"):
+            name = word.partition("=")[0].replace("_", "-")
+            out = any(
+                name.startswith(given) if given.endswith(".") else name == given for given in names
+            )
+        if not out:
+            kept.append(word)
+    return kept
+
+
 def lay_arms(words: Words, load: Callable[[Sequence[str]], Config], most: int) -> tuple[Arm, ...]:
     """Make every arm: the default, then each file with each combination of swept values.
 

@@ -175,8 +175,10 @@ def _run(application: _App, listener: socket.socket, page: str) -> None:
 
 
 def _page(server: str, experiment: str | None) -> str:
-    """Name the page of the experiment."""
-    return f"{server}/#/experiments/{experiment}" if experiment else server
+    """Name the page of the experiment's runs; MLflow's own choice may be that of traces."""
+    if not experiment:
+        return server
+    return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
 def _say(line: str) -> None:

@@ -95,7 +95,7 @@ def test_arms_are_compared_kept_logged_and_counted(
     named = json.loads(address.partition("runs=")[2].partition("&")[0])
     mine = [run for run in below.values() if run.info.run_id in named]
     assert len(named) == 3 and len(mine) >= 2
-    assert address.endswith(f'&experiments=["{experiment.experiment_id}"]')
+    assert f'&experiments=["{experiment.experiment_id}"]&' in address
     assert {"exp_default_lr=0.05_depth=6", "exp_B_lr=0.1_depth=8"} <= set(below)
     deep = below["exp_B_lr=0.1_depth=8"].data
     assert deep.params["learning_rate"] == "0.1" and deep.params["forward_days"] == "5"

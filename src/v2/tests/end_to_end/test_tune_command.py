@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -55,7 +56,8 @@ def test_a_search_is_kept_goes_on_and_its_winner_can_be_trained(
     assert tune.main([*words, "--n-trials", "5"]) == 0
     shown = capsys.readouterr()
     assert "3 trials of earlier calls are in" in shown.err
-    assert "5 trials on" in shown.out and "train the tuned one" in shown.out
+    assert "5 trials on" in shown.out
+    printed = shown.out.splitlines()[-1].partition("train the tuned one: ")[2]
     record = json.loads((folder / "tuning.json").read_text())
     assert record["trials"][:3] == first and len(_trials(place)) == 5
     assert not (place.folder / "ledger" / "holdout.jsonl").exists()
@@ -80,6 +82,8 @@ def test_a_search_is_kept_goes_on_and_its_winner_can_be_trained(
     file = str(folder / "tuned.yaml")
     config = load_config([*place.flags(bars), *QUICK, "--variation", file], environ={})
     assert config.fingerprint == record["config_fingerprint"]
+    # So does the command that is printed.
+    assert load_config(shlex.split(printed)[3:], environ={}).fingerprint == config.fingerprint
     assert {each["config_fingerprint"] for each in _trials(place)} >= {config.fingerprint}
     client = MlflowClient(place.store)
     experiment = client.get_experiment_by_name("stock_prediction")

@@ -73,7 +73,9 @@ def test_what_is_too_good_to_be_true_replaces_nothing() -> None:
     assert comparison.recommended == "good"
     said = " ".join(conclusions(comparison))
     assert "rank IC of leak" in said and "implausible: check for leakage" in said
-    assert compare_arms(arms[:2], 0).recommended == "default"
+    alone = compare_arms(arms[:2], 0)
+    assert alone.recommended == "default"
+    assert "Keep default: what is above it by more than chance, leak by" in conclusions(alone)[0]
 
 
 def test_arms_are_compared_on_the_rows_that_all_of_them_score() -> None:

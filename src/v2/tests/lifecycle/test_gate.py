@@ -74,6 +74,14 @@ def test_better_means_an_interval_above_zero(low: float, high: float, allowed: b
     assert gate.passed == allowed
 
 
+def test_a_champion_of_other_tickers_is_told_as_that() -> None:
+    nothing = Margin("squared error", NAN, NAN, Interval(NAN, NAN, NAN, 0), 0, 0, None, None)
+    evidence = dataclasses.replace(WHOLE, rival=Rival(1, nothing, "", refresh=False))
+    (check,) = judge(evidence, RULES, TODAY).failed
+    assert check.value == "no ticker and date in common with version 1"
+    assert "registered-model-name" in check.remedy
+
+
 @pytest.mark.parametrize(
     ("low", "high", "refresh", "wished", "allowed"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import polars as pl
 import pytest
 
 from src.v2.config import MlflowConfig
+from src.v2.tests.tracking.conftest import ROOT
+from src.v2.tests.workplace import Workplace
 from src.v2.tracking.runs import training_run
 
 EPOCHS = """
@@ -83,3 +86,36 @@ def test_the_best_run_is_found_by_its_holdout_score(trained: str, tmp_path: Path
 
 def test_the_best_model_loads_from_the_files_of_its_run(trained: str, tmp_path: Path) -> None:
     assert trained in run_script(BEST_MODEL, tmp_path)
+
+
+def test_the_page_names_commands_and_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "seeds.md").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"make ([a-z-]+)", page))
+    assert {"compare", "tune", "promote", "mlflow"} <= named <= targets
+    modules = set(re.findall(r"python -m src\.v2\.(\w+)", page))
+    assert {"runs", "predict", "monitor"} <= modules
+    assert all((ROOT / "src" / "v2" / f"{name}.py").is_file() for name in modules)
+    tests = re.findall(r"`([\w/]*test_\w+\.py)`", page)
+    places = [ROOT / "src" / "v2" / "tests", ROOT]
+    assert len(tests) > 15
+    assert [name for name in tests if not any((place / name).is_file() for place in places)] == []
+    for name in re.findall(r"experiments/\w+\.yaml", page):
+        assert (ROOT / name).is_file(), name
+
+
+def test_the_page_names_metrics_that_a_run_logs(noise_workplace: Workplace) -> None:
+    from mlflow import MlflowClient
+
+    page = (ROOT / "docs" / "seeds.md").read_text()
+    table = page.partition("### Metrics and parameters")[2].partition("### What is refused")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| 0")]
+    client = MlflowClient(noise_workplace.store)
+    found = client.search_runs(["1"], "params.mode LIKE '%'")
+    known = {name for run in found for part in vars(run.data).values() for name in part}
+    ours = {name for row in rows for name in re.findall(r"`(\w+)`", row[4 - 1])}
+    same = {
+        name for row in rows if "same names" in row[3] for name in re.findall(r"`(\w+)`", row[2])
+    }
+    unknown = {name for name in (ours | same) if name not in known and not name.startswith("_")}
+    assert unknown == set()

@@ -86,7 +86,8 @@ def test_the_pages_are_served_and_the_dangerous_paths_are_not(served: tuple[Path
     assert status(port, "/ajax-api/3.0/mlflow/gateway/secrets/list") == 501
     assert status(port, "/", headers={"Host": "evil.example"}) == 403
     assert (folder / "mlruns.db").is_file()
-    assert f"Open http://127.0.0.1:{port}/#/experiments/1" in (folder / "out").read_text()
+    page = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning"
+    assert f"Open {page}" in (folder / "out").read_text()
 
 
 def test_the_pages_listen_on_this_machine_only(served: tuple[Path, int]) -> None:

@@ -1,0 +1,181 @@
+"""A model's life in one workplace: from bars that Yahoo gives to a monitor that looks after it.
+
+Yahoo is played by a local server. Twenty-four tickers have a planted momentum, so that the
+gate has evidence to let through; as many others are random walks, which it must refuse.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.v2.data.exchange import sessions_between
+from src.v2.data.windows import last_final_date
+from src.v2.tests.data.yahoo_server import YahooServer, redirect
+from src.v2.tests.synthetic import random_walk_bars
+from src.v2.tests.workplace import SMALL, Workplace
+
+ROOT = Path(__file__).parents[4]
+SESSIONS, TICKERS = 1000, 24
+QUICK = (
+    *SMALL,
+    *("--features.families", "momentum,cross_section", "--evaluation.permutations", "999"),
+)
+CHAMPION = "models:/stock_prediction@champion"
+EXPERIMENTS = [str(ROOT / "experiments" / f"{name}.yaml") for name in ("conservative", "optimized")]
+Output = pytest.CaptureFixture[str]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a user sits: a workplace, bars to ask for, and commands."""
+
+    place: Workplace
+    first: dt.date
+    capsys: Output
+
+    def run(self, command: str, *words: str, code: int = 0) -> tuple[str, str]:
+        """Run a command, hold it to its exit code, and give what it printed."""
+        self.capsys.readouterr()
+        main: Callable[[list[str]], int] = importlib.import_module(f"src.v2.{command}").main
+        found = main([*words, *self.place.flags()])
+        out, err = self.capsys.readouterr()
+        assert found == code, f"{command} gave {found}\n{out}\n{err}"
+        assert "Traceback" not in out + err
+        return " ".join(out.split()), err
+
+    def on(self, prefix: str) -> list[str]:
+        """Flags for the bars of a kind of ticker."""
+        return ["--tickers", *_names(prefix), "--start", str(self.first)]
+
+    def lines(self, ledger: str) -> list[dict[str, Any]]:
+        """Read a ledger."""
+        text = (self.place.folder / "ledger" / f"{ledger}.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+
+def _names(prefix: str) -> list[str]:
+    return [f"{prefix}{number:03d}" for number in range(TICKERS)]
+
+
+def _serve(server: YahooServer, prefix: str, days: list[dt.date], seed: int, drift: float) -> None:
+    bars = random_walk_bars(TICKERS, SESSIONS, seed, signal=drift).sort("ticker", "date")
+    for name, (_, part) in zip(
+        _names(prefix), bars.group_by("ticker", maintain_order=True), strict=True
+    ):
+        server.history(name, days, part["close"].to_list())
+
+
+@pytest.fixture
+def desk(
+    make_workplace: Callable[[], Workplace], monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> Iterator[Desk]:
+    """Sit down before bars up to the newest session."""
+    server = YahooServer()
+    redirect(server.url, monkeypatch.setattr)
+    newest = last_final_date(dt.datetime.now(dt.UTC))
+    found = sessions_between(newest - dt.timedelta(days=2 * SESSIONS), newest, "XNYS")
+    days = found.filter(found <= newest).tail(SESSIONS).to_list()
+    _serve(server, "GOOD", days, 7, 0.0015)
+    _serve(server, "LUCK", days, 5, 0.0)
+    yield Desk(make_workplace(), days[0], capsys)
+    server.close()
+
+
+@pytest.mark.slow
+def test_a_model_from_its_bars_to_its_use_and_a_rival_without_skill(desk: Desk) -> None:
+    _train_and_ask_too_early(desk)
+    _compare_and_tune(desk)
+    _audit_and_promote(desk)
+    _predict_and_monitor(desk)
+    # Here the champion answers over HTTP, once there is a serve command.
+    _refuse_the_lucky(desk)
+
+
+def _train_and_ask_too_early(desk: Desk) -> None:
+    out, err = desk.run("fetch", *desk.on("GOOD"), "--format", "csv")
+    assert f"{TICKERS} tickers: {TICKERS} new; 0 stale; {TICKERS * SESSIONS:,} bars" in err
+    out, _ = desk.run("train", *desk.on("GOOD"), *QUICK, "--register")
+    assert "Verdict: evidence" in out
+    assert "registered as version 1 of stock_prediction, challenger: make promote" in out
+    # Without an audit nobody becomes champion, and predict says how one does.
+    out, _ = desk.run("promote", code=3)
+    assert "audit NO never audited" in out and "there is still no champion" in out
+    _, err = desk.run("predict", "--model", CHAMPION, code=2)
+    assert "make promote gives the alias champion" in err
+
+
+def _compare_and_tune(desk: Desk) -> None:
+    from src.v2.config_sources import load_config
+
+    words = [*desk.on("GOOD"), *QUICK]
+    compared, _ = desk.run("compare", *EXPERIMENTS, *words)
+    assert "comparison of 3 arms" in compared
+    few = ("--n-trials", "5", "--tune.parameters", "max_depth,min_child_weight")
+    tuned, _ = desk.run("tune", *words, *few)
+    assert "5 trials on" in tuned and "tuned.yaml" in tuned
+    # What they recommend can be pasted, and is a configuration of the trial log.
+    known = {line["config_fingerprint"] for line in desk.lines("trials")}
+    for said in (compared, tuned):
+        pasted = shlex.split(said.rpartition("python -m src.v2.train ")[2])
+        assert load_config(pasted, environ={}).fingerprint in known
+    # Neither has opened the holdout: training alone did.
+    assert len(desk.lines("holdout")) == 1
+
+
+def _audit_and_promote(desk: Desk) -> None:
+    out, _ = desk.run("audit", *desk.on("GOOD"), *QUICK)
+    assert "no leak was found" in out
+    out, _ = desk.run("promote")
+    assert "version 1 of stock_prediction is the champion now" in out
+    assert f"ARGS='--model {CHAMPION}'" in out
+    out, _ = desk.run("promote", "--list", "--format", "csv")
+    assert "champion" in out and "evidence" in out
+
+
+def _predict_and_monitor(desk: Desk) -> None:
+    ours = ["--model", CHAMPION]
+    out, err = desk.run("predict", *ours, "--format", "json")
+    rows = json.loads(out)
+    assert {row["ticker"] for row in rows} == set(_names("GOOD"))
+    assert "model stock_prediction version 1 (champion)" in err and "verdict: evidence" in err
+    assert {row["rating"] for row in rows} <= {"Strong Buy", "Buy", "Hold", "Sell", "Strong Sell"}
+    out, _ = desk.run("monitor", *ours)
+    assert "stock_prediction version 1 (champion): 1 date in the log" in out
+    assert "No alarm; too early to tell: skill, coverage, calibration." in out
+    # Bars that end years ago: the alarm, and the code that a scheduler sees.
+    old = str(desk.first + dt.timedelta(days=900))
+    out, _ = desk.run("monitor", *ours, "--data.end", old, code=3)
+    assert "ALARM: bars." in out
+
+
+def _refuse_the_lucky(desk: Desk) -> None:
+    desk.run("fetch", *desk.on("LUCK"), "--format", "csv")
+    out, _ = desk.run("train", *desk.on("LUCK"), *QUICK, "--register")
+    assert "Verdict: no evidence" in out
+    desk.run("audit", *desk.on("LUCK"), *QUICK)
+    out, _ = desk.run("promote", code=3)
+    assert "verdict NO no evidence" in out and "no ticker and date in common" in out
+    assert "version 2 of stock_prediction is not promoted" in out
+    assert "version 1 stays in use" in out
+    # The newest model on disk is the refused one; the champion is still what its name leads to.
+    _, err = desk.run("predict", "--format", "csv")
+    assert "verdict: no evidence; ratings are withheld" in err
+    _, err = desk.run("predict", "--model", CHAMPION, "--tickers", "GOOD001")
+    assert "version 1 (champion)" in err
+    outcomes = [line["outcome"] for line in desk.lines("promotions") if "outcome" in line]
+    assert outcomes.count("refused") == 2
+    out, _ = desk.run("runs", "--format", "json", "--max-results", "100")
+    kinds = {row["run_name"].partition("_")[0] for row in json.loads(out)}
+    assert kinds == {"xgboost", "compare", "tune", "audit", "monitor"}
+    shown, _ = desk.run("promote", "--list", "--format", "json")
+    versions = [(row["version"], row["aliases"]) for row in json.loads(shown)]
+    assert versions == [("2", "challenger"), ("1", "champion")]
