@@ -109,6 +109,7 @@ SECTIONS = (
     ),
     Section("external_memory", "Training from disk", "benchmarks.external_memory"),
     Section("scaling", "More than one machine", "benchmarks.scaling"),
+    Section("serving", "Answers to requests", "benchmarks.serving"),
 )
 
 
