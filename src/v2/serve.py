@@ -80,10 +80,14 @@ def _serve(config: Config, argv: Sequence[str]) -> int:
 
 def _named_package(config: Config) -> Path | None:
     """Give the package that --model names, if it is one."""
-    from src.v2.serving.package import is_package
+    from src.v2.model_source import refuse_unnamed_modules
+    from src.v2.serving.package import is_package, package_card
 
     named = config.serve.model
-    return Path(named) if named is not None and is_package(Path(named)) else None
+    if named is None or not is_package(Path(named)):
+        return None
+    refuse_unnamed_modules(config, package_card(Path(named)))
+    return Path(named)
 
 
 def _build(config: Config, argv: Sequence[str], folder: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import src.v2
 from src.v2.errors import ConfigError, OmninmoError
 from src.v2.modeling.model_card import ModelCard
-from src.v2.modeling.model_file import MODEL_NAME, side_files
+from src.v2.modeling.model_file import MODEL_NAME, read_card, side_files
 from src.v2.serving.answers import Scorer, open_scorer
 from src.v2.serving.names import AS_OF, MODEL_ARTIFACT, REFERENCE_ARTIFACT
 from src.v2.serving.reference import ABOUT_NAME, Reference, number_columns, write_reference
@@ -140,6 +140,17 @@ def _signature(card: ModelCard, reference: Reference) -> Any:
     texts = [column("string", name) for name in ("date", "ticker")]
     numbers = [column("double", name) for name in number_columns(reference)]
     return signature(inputs=schema([*texts, *numbers]), params=params([spec(AS_OF, "string", "")]))
+
+
+def package_card(folder: Path) -> ModelCard:
+    """Read the card of a package's model.
+
+    Raises
+    ------
+    ModelError
+        When it is damaged.
+    """
+    return read_card(folder / ARTIFACTS / MODEL_ARTIFACT)
 
 
 def package_scorer(folder: Path) -> Scorer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from src.v2.tracking.local_server import Application
 
+WAIT_SECONDS = "300"
+"""Seconds after which a request is given up, those before it in the queue included."""
+
 
 def scoring_application(package: Path) -> Application:
     """Load a package into MLflow's scoring server, behind `src.v2.serving.guard`.
@@ -28,6 +32,7 @@ def scoring_application(package: Path) -> Application:
         When MLflow cannot load it.
     """
     set_environment()
+    os.environ.setdefault("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT", WAIT_SECONDS)
     try:
         with quiet_libraries():
             import mlflow.pyfunc

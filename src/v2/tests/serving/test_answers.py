@@ -234,6 +234,21 @@ def test_building_again_replaces_a_package_and_nothing_else(
     assert [path.name for path in served.package.parent.iterdir()] == ["a package"]
 
 
+def test_a_package_does_not_make_own_features_run_unnamed(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(served.package, copy)
+    card = copy / "artifacts" / "model" / "card.json"
+    content = json.loads(card.read_text()) | {"module_hashes": {"mine.py": "0" * 64}}
+    card.write_text(json.dumps(content))
+    bars = tmp_path / "bars.csv"
+    served.rows("T003").write_csv(bars)
+    words = [*served.place.flags(), "--model", str(copy), "--score", str(bars)]
+    assert serve.main(words) == 2
+    assert "name them yourself, --features.modules mine.py" in capsys.readouterr().err
+
+
 def test_a_damaged_package_is_told(served: Served, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(served.package, copy)
