@@ -33,11 +33,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from benchmarks.measure import table
 
 TRAINED_TICKERS, FEW_TICKERS, SESSIONS = 20, 50, 1100
-ASKED = {1: 30, 30: 20, 1000: 10}
+ASKED = {1: 20, 30: 10, 1000: 5}
 """Requests by their rows."""
 
-CLIENTS, BY_CLIENT = 8, 5
-MOST_SECONDS = 60.0
+CLIENTS, BY_CLIENT = 8, 3
+MOST_SECONDS = 30.0
 """Seconds after which a row of the table asks no more."""
 
 START_SECONDS = 180.0
@@ -46,15 +46,16 @@ SETTINGS = {
     "model": {"n_estimators": 100, "early_stopping_rounds": 0},
     "evaluation": {"permutations": 999},
 }
-COLUMNS = ("tickers", "rows", "clients", "requests", "p50 ms", "p95 ms", "requests/s")
+COLUMNS = ("tickers", "rows", "clients", "requests", "p50 ms", "p95 ms", "CPU ms", "requests/s")
 
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """Seconds of each request, and of all of them together."""
+    """Seconds of each request, of all of them together, and of the server's work on them."""
 
     seconds: list[float]
     whole: float
+    cpu: float
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
@@ -76,12 +77,13 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as scratch:
             package = _package(trained, chosen, Path(scratch))
             with _served(package, Path(scratch)) as (port, start, process):
-                lines += _measure(chosen, port)
+                lines += _measure(chosen, port, process.pid)
                 starts.append(f"{start:.0f} s and {_resident_mib(process):.0f} MiB")
     sentences = [
         f"Carried are the last {_sessions()} sessions. Starting took {starts[0]} for "
         f"{FEW_TICKERS} tickers, {starts[1]} for all.",
-        "Requests are answered one at a time; clients at once gain only the reading of requests.",
+        "Requests are answered one at a time; clients at once gain only the reading of requests. "
+        "CPU ms are the server's own for a request, over all its threads.",
     ]
     return {"tables": [table(COLUMNS, lines, "Answers over the loopback")], "sentences": sentences}
 
@@ -164,14 +166,15 @@ def _ask(port: int, method: str, path: str, body: bytes) -> int:
         connection.close()
 
 
-def _measure(bars: Any, port: int) -> list[list[str]]:
+def _measure(bars: Any, port: int, server: int) -> list[list[str]]:
     """Ask by one client with few and many rows, then by several at once."""
     tickers = bars["ticker"].n_unique()
     lines = []
     for rows, count in ASKED.items():
         body = _body(bars, rows)
-        lines.append(_line(tickers, rows, 1, _asked(port, body, 1, count)))
-    lines.append(_line(tickers, 1, CLIENTS, _asked(port, _body(bars, 1), CLIENTS, BY_CLIENT)))
+        lines.append(_line(tickers, rows, 1, _asked(port, server, body, 1, count)))
+    together = _asked(port, server, _body(bars, 1), CLIENTS, BY_CLIENT)
+    lines.append(_line(tickers, 1, CLIENTS, together))
     return lines
 
 
@@ -185,11 +188,11 @@ def _body(bars: Any, rows: int) -> bytes:
     return json.dumps({"dataframe_split": split}).encode()
 
 
-def _asked(port: int, body: bytes, clients: int, count: int) -> Asked:
+def _asked(port: int, server: int, body: bytes, clients: int, count: int) -> Asked:
     """Ask from some clients at once, each one request after the other."""
     seconds: list[float] = []
     wrong: list[int] = []
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), _cpu_seconds(server)
 
     def client() -> None:
         for _ in range(count):
@@ -208,15 +211,21 @@ def _asked(port: int, body: bytes, clients: int, count: int) -> Asked:
         thread.join()
     if wrong:
         raise RuntimeError(f"a request was answered with {wrong[0]}")
-    return Asked(seconds, time.perf_counter() - begin)
+    return Asked(seconds, time.perf_counter() - begin, _cpu_seconds(server) - cpu)
 
 
 def _line(tickers: int, rows: int, clients: int, asked: Asked) -> list[str]:
     ordered = sorted(asked.seconds)
     places = [ordered[round(share * (len(ordered) - 1))] * 1000 for share in (0.5, 0.95)]
     numbers = [tickers, rows, clients, len(ordered)]
-    shown = [f"{place:,.0f}" for place in places]
+    shown = [f"{place:,.0f}" for place in (*places, 1000 * asked.cpu / len(ordered))]
     return [*(f"{number:,}" for number in numbers), *shown, f"{len(ordered) / asked.whole:.1f}"]
+
+
+def _cpu_seconds(server: int) -> float:
+    """Give the CPU seconds that a process has used."""
+    fields = Path(f"/proc/{server}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mib(process: subprocess.Popen[bytes]) -> float:
