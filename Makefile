@@ -80,6 +80,11 @@ monitor: ## Check the model in use: predictions against what came, drift, missin
 	$(SET_UP)
 	$(PYTHON) -m src.v2.monitor $(ARGS)
 
+.PHONY: serve
+serve: ## Answer requests for forecasts on this machine, on PORT (5001)
+	$(SET_UP)
+	$(PYTHON) -m src.v2.serve $(if $(filter-out file,$(origin PORT)),--port $(PORT)) $(ARGS)
+
 .PHONY: mlflow
 mlflow: ## Serve MLflow's UI on this machine, on PORT (5000)
 	$(SET_UP)

@@ -120,6 +120,7 @@ SECTIONS = (
         large=True,
     ),
     Section("scaling", "More than one machine", "benchmarks.scaling", needs_bars=False),
+    Section("serving", "Answers to requests", "benchmarks.serving"),
 )
 
 

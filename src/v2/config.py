@@ -375,6 +375,33 @@ class MonitorConfig(Section):
     )
 
 
+class ServeConfig(Section):
+    """Which model answers requests, and where."""
+
+    model: str | None = Field(
+        None,
+        description="model folder, models:/name@alias, models:/name/3, or a built package; "
+        "empty: the newest model",
+    )
+    port: int = Field(5001, ge=1, le=65535, description="port on 127.0.0.1")
+    build_only: Path | None = Field(
+        None, description="write the package to this folder, and serve nothing"
+    )
+    score: Path | None = Field(None, description="file of bars to score, instead of serving")
+    out: Path | None = Field(
+        None, description="file for the scores: .csv, .json or .parquet; empty: CSV on stdout"
+    )
+    as_of: dt.date | None = Field(None, description="with score: decision date; empty: the last")
+
+    @model_validator(mode="after")
+    def _one_thing_at_a_time(self) -> ServeConfig:
+        if self.score is not None and self.build_only is not None:
+            raise ValueError("score and build_only exclude each other; got both")
+        if self.score is None and (self.out is not None or self.as_of is not None):
+            raise ValueError("out and as_of need score, a file of bars; got none")
+        return self
+
+
 class RunsConfig(Section):
     """What the runs command shows."""
 
@@ -523,6 +550,7 @@ class Config(BaseSettings):
     mlflow: MlflowConfig = MlflowConfig()
     predict: PredictConfig = PredictConfig()
     monitor: MonitorConfig = MonitorConfig()
+    serve: ServeConfig = ServeConfig()
     runs: RunsConfig = RunsConfig()
     report: ReportConfig = ReportConfig()
     promote: PromoteConfig = PromoteConfig()

@@ -64,16 +64,16 @@ def save_scoring_model(
         mlflow_model=model(**identity),
         signature=_signature(example.columns, classes),
         input_example=example.cast(pl.Float64).to_pandas(),
-        conda_env=_environment(),
+        conda_env=environment(_NEEDED),
         metadata={**metadata, "classes": list(classes)},
     )
     # MLflow saves the booster anew under its own name; its bytes must stay those of the card.
     shutil.copyfile(booster_file, folder / BOOSTER_NAME)
 
 
-def _environment() -> dict[str, Any]:
-    """Say what the model needs, so that MLflow does not find out in a process of its own."""
-    pins = [f"{name}=={version(name)}" for name in _NEEDED]
+def environment(packages: Sequence[str]) -> dict[str, Any]:
+    """Say what a model needs, so that MLflow does not find out in a process of its own."""
+    pins = [f"{name}=={version(name)}" for name in packages]
     python = ".".join(str(part) for part in sys.version_info[:3])
     return {
         "name": "mlflow-env",

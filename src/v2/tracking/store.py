@@ -95,10 +95,15 @@ def is_missing(address: StoreAddress) -> bool:
     return is_empty(address.path) if address.kind == "sqlite" else not address.path.is_dir()
 
 
-def import_mlflow(address: StoreAddress) -> Any:
-    """Set MLflow's environment where the user has not, then import it."""
+def set_environment() -> None:
+    """Set MLflow's environment where the user has not: no telemetry, no progress bars."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+def import_mlflow(address: StoreAddress) -> Any:
+    """Set MLflow's environment where the user has not, then import it."""
+    set_environment()
     if address.kind == "folder" and "MLFLOW_ALLOW_FILE_STORE" not in os.environ:
         os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
         logger.info(

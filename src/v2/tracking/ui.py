@@ -8,17 +8,23 @@ model are shut.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import socket
-import sys
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING
 
-from src.v2.errors import ConfigError, Interrupted, TrackingError
+from src.v2.errors import TrackingError
 from src.v2.tracking.complaints import quiet_libraries, reason_of
+from src.v2.tracking.local_server import (
+    HOST,
+    Application,
+    Receive,
+    Scope,
+    Send,
+    bind_port,
+    ended_by_the_user,
+    run_application,
+    say,
+)
 from src.v2.tracking.query import experiment_id
 from src.v2.tracking.store import open_store
 from src.v2.tracking.uris import StoreAddress, parse_address, without_user
@@ -26,7 +32,6 @@ from src.v2.tracking.uris import StoreAddress, parse_address, without_user
 if TYPE_CHECKING:
     from src.v2.config import MlflowConfig
 
-HOST = "127.0.0.1"
 SHUT = (
     "/ajax-api/3.0/mlflow/assistant",
     "/ajax-api/3.0/mlflow/genai",
@@ -42,12 +47,6 @@ SHUT = (
 
 SHUT_ANYWHERE = "/prompt-optimization"
 """Part of a path that is answered with 404."""
-
-_BACKLOG = 128
-_Scope = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[_Scope]]
-_Send = Callable[[_Scope], Awaitable[None]]
-_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
 def serve_ui(config: MlflowConfig, port: int) -> None:
@@ -66,45 +65,17 @@ def serve_ui(config: MlflowConfig, port: int) -> None:
     address = parse_address(config.tracking_uri)
     if address.kind == "http":
         page = _page(without_user(address.uri).rstrip("/"), experiment_id(config))
-        _say(f"The tracking server shows its runs itself. Open {page}")
+        say(f"The tracking server shows its runs itself. Open {page}")
         return
-    listener = _bind(port)
-    with listener, _ended_by_the_user():
-        _say("Starting MLflow's pages, a few seconds ...")
+    listener = bind_port(port, "runs.port", "make mlflow")
+    with listener, ended_by_the_user():
+        say("Starting MLflow's pages, a few seconds ...")
         store = open_store(config)
         page = _page(f"http://{HOST}:{port}", store.experiment_id)
-        _run(_load_application(address), listener, page)
+        run_application(_load_application(address), listener, f"Open {page}  (Ctrl-C ends it)")
 
 
-@contextlib.contextmanager
-def _ended_by_the_user() -> Iterator[None]:
-    """Take Ctrl-C for the ordinary end; uvicorn raises the signal again once it is down."""
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt) as error:
-        if isinstance(error, Interrupted) and error.exit_code != 128 + signal.SIGINT:
-            raise
-        sys.stderr.write("stopped.\n")
-
-
-def _bind(port: int) -> socket.socket:
-    """Take the port before the slow start, so that a taken one is told at once."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        other = port + 1 if port < 65535 else 5000
-        raise ConfigError(
-            f"runs.port must be free on {HOST}; {port} is in use or not allowed ({error.strerror})."
-            f" Try make mlflow PORT={other}."
-        ) from error
-    return listener
-
-
-def _load_application(address: StoreAddress) -> _App:
+def _load_application(address: StoreAddress) -> Application:
     """Load MLflow's server for a store, with what is not needed switched off."""
     root = address.artifact_root or address.path or Path("mlruns").absolute()
     os.environ["_MLFLOW_SERVER_FILE_STORE"] = address.uri
@@ -126,10 +97,10 @@ def _load_application(address: StoreAddress) -> _App:
     return shut_paths(app)
 
 
-def shut_paths(application: _App) -> _App:
+def shut_paths(application: Application) -> Application:
     """Answer the paths of `SHUT`, and `SHUT_ANYWHERE`, before the application sees them."""
 
-    async def guarded(scope: _Scope, receive: _Receive, send: _Send) -> None:
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope.get("path", ""))
         if path.startswith(SHUT) or SHUT_ANYWHERE in path:
             await _refuse(scope, send)
@@ -139,7 +110,7 @@ def shut_paths(application: _App) -> _App:
     return guarded
 
 
-async def _refuse(scope: _Scope, send: _Send) -> None:
+async def _refuse(scope: Scope, send: Send) -> None:
     """Refuse a request or a socket."""
     if scope["type"] != "http":
         await send({"type": "websocket.close", "code": 1000})
@@ -149,39 +120,8 @@ async def _refuse(scope: _Scope, send: _Send) -> None:
     await send({"type": "http.response.body", "body": b"Switched off in omninmo."})
 
 
-def _run(application: _App, listener: socket.socket, page: str) -> None:
-    """Serve until a signal comes; the signal is then raised again as usual."""
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        """A server that tells its address once it answers."""
-
-        @override
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets=sockets)
-            if self.started:
-                _say(f"Open {page}  (Ctrl-C ends it)")
-
-    settings = uvicorn.Config(
-        application,
-        log_level="warning",
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-        access_log=False,
-    )
-    server = Server(settings)
-    with quiet_libraries():
-        server.run(sockets=[listener])
-
-
 def _page(server: str, experiment: str | None) -> str:
     """Name the page of the experiment's runs; MLflow's own choice may be that of traces."""
     if not experiment:
         return server
     return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning"
-
-
-def _say(line: str) -> None:
-    """Tell the user something, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
