@@ -249,7 +249,7 @@ class ValidationConfig(Section):
 class ModelConfig(Section):
     """The learner and its parameters."""
 
-    learner: Literal["xgboost"] = Field("xgboost", description="what is fitted")
+    type: Literal["xgboost"] = Field("xgboost", description="what is fitted")
     learning_rate: float = Field(0.05, gt=0, le=1)
     max_depth: int = Field(6, ge=1, le=16)
     n_estimators: int = Field(300, ge=1, description="most boosting rounds")

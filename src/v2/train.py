@@ -235,7 +235,7 @@ def _refuse_taken_model_path(config: Config) -> None:
 
 def _run_name(config: Config, coverage: Coverage, now: dt.datetime) -> str:
     return config.mlflow.run_name.format(
-        model_type=config.model.learner,
+        model_type=config.model.type,
         mode=config.label.mode,
         forward_days=config.label.forward_days,
         dataset_name=coverage.dataset_name,
@@ -250,7 +250,7 @@ def _tags(config: Config, coverage: Coverage, now: dt.datetime) -> dict[str, str
 
     tags = git_tags(Path(__file__).resolve().parents[2]) if config.mlflow.enabled else {}
     return tags | {
-        "model_type": config.model.learner,
+        "model_type": config.model.type,
         "framework": "xgboost",
         "mode": config.label.mode,
         "env": config.env,

@@ -26,7 +26,7 @@ def explain_folds(fits: Sequence[FoldFit], plan: LabelPlan, rows: int, seed: int
         if not len(inside):
             continue
         told = fit.test.feature_rows[inside]
-        explain = Explainer(fit.model.booster, fit.test.names, fit.model.rounds)
+        explain = Explainer(fit.model)
         value, base = (
             np.concatenate(parts) for parts in zip(*map_rows(told, explain), strict=True)
         )

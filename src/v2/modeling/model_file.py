@@ -70,7 +70,7 @@ def save_model(
     except OSError as error:
         raise OmninmoError(f"No model can be written to {path}: {error.strerror}.") from error
     try:
-        model.save(fresh / MODEL_NAME)
+        model.save(fresh)
         text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
         (fresh / CARD_NAME).write_text(text + "\n", encoding="utf-8")
         if drift_reference is not None:
