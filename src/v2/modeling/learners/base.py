@@ -54,6 +54,11 @@ class StopRows:
     fit: TrainingRows
     tail: TrainingRows
 
+    @property
+    def parts(self) -> tuple[TrainingRows, TrainingRows]:
+        """Both, in that order."""
+        return self.fit, self.tail
+
 
 class FittedModel(Protocol):
     """A model after its fit."""

@@ -218,9 +218,13 @@ def leaf_weight(config: ModelConfig, forward_days: int, train_stride: int, class
     if config.min_child_weight is not None:
         return config.min_child_weight
     rows = ROWS_PER_LEAF_SPANS * max(1.0, forward_days / train_stride)
+    return rows * row_hessian(classes)
+
+
+def row_hessian(classes: int) -> float:
+    """Hessian that a row of weight 1 brings; 0 classes are a regression."""
     share = 1 / classes if classes else 0.0
-    hessian = {0: 1.0, 2: 0.25}.get(classes, 2 * share * (1 - share))
-    return rows * hessian
+    return {0: 1.0, 2: 0.25}.get(classes, 2 * share * (1 - share))
 
 
 def check_device(config: ModelConfig) -> None:
