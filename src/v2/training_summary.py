@@ -33,6 +33,15 @@ if TYPE_CHECKING:
 NARROWEST = 100
 
 
+IMPORTANCE = {
+    "xgboost": "the trees' gain",
+    "ridge": "the absolute coefficients",
+    "hist_gradient_boosting": "the trees' gain",
+    "mlp": "the mean |slope|",
+}
+"""What shares of features are shares of, by model type."""
+
+
 def print_summary(
     result: TrainingResult,
     *,
@@ -302,7 +311,8 @@ def _print_features(out: Console, result: TrainingResult) -> None:
             markup=False,
             soft_wrap=True,
         )
-    out.print(f"  together {sum(share for _, share in top):.1%} of the trees' gain")
+    whole = IMPORTANCE[result.settings.get("model", {}).get("type", "xgboost")]
+    out.print(f"  together {sum(share for _, share in top):.1%} of {whole}")
     out.print()
 
 
