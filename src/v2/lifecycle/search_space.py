@@ -67,8 +67,8 @@ def search_space(config: Config) -> tuple[Dimension, ...]:
     """
     if config.model.type != "xgboost":
         raise ConfigError(
-            f"make tune searches the settings of model.type xgboost; got {config.model.type}. Compare "
-            "files of settings instead: python -m src.v2.compare FILE..."
+            f"make tune searches the settings of model.type xgboost; got {config.model.type}. "
+            "Compare files of settings instead: python -m src.v2.compare FILE..."
         )
     wanted = config.tune.parameters or tuple(each.name for each in KNOWN)
     by_name = {each.name: each for each in KNOWN}

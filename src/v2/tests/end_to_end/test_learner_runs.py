@@ -41,8 +41,8 @@ def test_a_model_of_another_type_is_trained_registered_and_forecasts(
     assert summary["metrics"]["final_val_loss"] > 0
     capsys.readouterr()
     shown = []
-    for model in (str(folder), "models:/stock_prediction@challenger"):
-        assert predict.main([*place.flags(), "--model", model, "--format", "csv"]) == 0
+    for named in (str(folder), "models:/stock_prediction@challenger"):
+        assert predict.main([*place.flags(), "--model", named, "--format", "csv"]) == 0
         shown.append(list(csv.DictReader(io.StringIO(capsys.readouterr().out))))
     assert len(shown[0]) == 20
     assert [row["score"] for row in shown[0]] == [row["score"] for row in shown[1]]
@@ -61,12 +61,12 @@ def test_a_model_of_another_type_is_trained_registered_and_forecasts(
 )
 def test_rows_that_lie_elsewhere_are_for_xgboost(scale: dict[str, str], words: str) -> None:
     with pytest.raises(ValidationError, match=f"{words}.*model.type xgboost.*got ridge"):
-        Config(model={"type": "ridge"}, scale=scale)  # type: ignore[arg-type]
-    Config(model={"type": "xgboost"}, scale=scale)  # type: ignore[arg-type]
+        Config(model={"type": "ridge"}, scale=scale)
+    Config(model={"type": "xgboost"}, scale=scale)
 
 
 def test_a_gpu_is_for_xgboost() -> None:
-    with pytest.raises(ValidationError, match="cuda is for model.type xgboost; got mlp"):
+    with pytest.raises(ValidationError, match=r"cuda is for model.type xgboost; got mlp"):
         ModelConfig(type="mlp", device="cuda")
 
 
