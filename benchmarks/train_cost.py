@@ -68,7 +68,7 @@ def _train(config: Any, scratch: Path) -> tuple[dict[str, float], float, list[An
     from src.v2.data.sources import load_bars
     from src.v2.ledgers import uncounted
     from src.v2.modeling.learners import xgboost_trees
-    from src.v2.modeling.model_file import MODEL_NAME, save_model
+    from src.v2.modeling.model_file import save_model
     from src.v2.tracking.runs import training_run
     from src.v2.tracking.store import prepare_store
     from src.v2.training_summary import log_mlflow_metrics
@@ -95,7 +95,6 @@ def _train(config: Any, scratch: Path) -> tuple[dict[str, float], float, list[An
                 trained.result,
                 run,
                 model_folder=folder,
-                booster_name=MODEL_NAME,
                 pictures={},
                 files={},
                 runtime_sec=0.0,

@@ -27,13 +27,12 @@ from src.v2.data.universe import (
     universe_lines,
 )
 from src.v2.errors import ConfigError, DataError, ModelError
-from src.v2.explain.shap_values import explain_rows
 from src.v2.forecasting import USUAL_COVERAGE, Forecast, decision_rows, rank_last_date
 from src.v2.ledgers import uncounted
 from src.v2.modeling.learners.base import FittedModel
-from src.v2.modeling.learners.xgboost_trees import load_xgboost
+from src.v2.modeling.learners.making import load_learned
 from src.v2.modeling.model_card import ModelCard
-from src.v2.modeling.model_file import MODEL_NAME, read_card
+from src.v2.modeling.model_file import read_card
 from src.v2.pipeline import Trained, prepare_panel, train_model
 from src.v2.records import Coverage, Drop, UniverseCoverage
 from src.v2.scale.opening import open_engine
@@ -235,7 +234,7 @@ def explain(
     import shap
 
     matrix = decision_rows(as_polars(bars), card, market, context, universe).matrix
-    values, base = explain_rows(model.booster, matrix, card.features, model.rounds)
+    values, base = model.contributions(matrix)
     single = values.shape[1] == 1
     return shap.Explanation(
         values=values[:, 0] if single else np.moveaxis(values, 1, 2),
@@ -256,8 +255,8 @@ def load(path: Path | str) -> tuple[FittedModel, ModelCard]:
     """
     folder = Path(path)
     card = read_card(folder)
-    model = load_xgboost(folder / MODEL_NAME)
-    if tuple(model.booster.feature_names or ()) != card.features:
+    model = load_learned(card.learner, folder)
+    if model.feature_names != card.features:
         raise ModelError(f"The card of {folder} names other features than its model. Train again.")
     return model, card
 

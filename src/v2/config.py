@@ -246,15 +246,18 @@ class ValidationConfig(Section):
         return self
 
 
+ModelType = Literal["xgboost", "ridge", "hist_gradient_boosting", "mlp"]
+
+
 class ModelConfig(Section):
     """The learner and its parameters."""
 
-    learner: Literal["xgboost"] = Field("xgboost", description="what is fitted")
+    type: ModelType = Field("xgboost", description="what is fitted")
     learning_rate: float = Field(0.05, gt=0, le=1)
     max_depth: int = Field(6, ge=1, le=16)
-    n_estimators: int = Field(300, ge=1, description="most boosting rounds")
+    n_estimators: int = Field(300, ge=1, description="most boosting rounds, or epochs of mlp")
     early_stopping_rounds: int = Field(
-        30, ge=0, description="rounds without gain before a fit stops; 0: run all rounds"
+        30, ge=0, description="rounds or epochs without gain before a fit stops; 0: run them all"
     )
     min_rounds: int = Field(
         20, ge=1, description="least rounds; a few trees give whole groups of tickers one forecast"
@@ -272,8 +275,21 @@ class ModelConfig(Section):
     gamma: float = Field(0.0, ge=0)
     max_bin: int = Field(256, ge=2, le=65_536)
     rate_drop: float = Field(0.0, ge=0, lt=1, description="share of trees dropped each round")
-    device: Literal["cpu", "cuda"] = Field("cpu", description="where trees are grown")
+    hidden_layers: int = Field(2, ge=1, le=8, description="of mlp")
+    hidden_units: int = Field(32, ge=1, le=4096, description="of each hidden layer of mlp")
+    mlp_learning_rate: float = Field(0.001, gt=0, le=1, description="first step size of Adam")
+    mlp_penalty: float = Field(0.0001, ge=0, description="on the squared weights of mlp")
+    batch_size: int = Field(512, ge=1, description="rows of one step of mlp")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where XGBoost's trees are grown")
     threads: int | None = Field(None, ge=1, description="empty: all cores")
+
+    @model_validator(mode="after")
+    def _only_xgboost_on_a_gpu(self) -> ModelConfig:
+        if self.device != "cpu" and self.type != "xgboost":
+            raise ValueError(
+                f"model.device {self.device} is for model.type xgboost; got {self.type}. Use cpu."
+            )
+        return self
 
 
 class EvaluationConfig(Section):
@@ -571,6 +587,14 @@ class Config(BaseSettings):
             raise ValueError(
                 "scale.mode external is for one machine; engine dask spreads the panel over its "
                 "workers' memory instead. Choose one of them."
+            )
+        if self.model.type != "xgboost" and (self.scale.mode, self.scale.engine) != (
+            "memory",
+            "local",
+        ):
+            raise ValueError(
+                "scale.mode external and scale.engine dask are for model.type xgboost, which fits "
+                f"rows that lie elsewhere; got {self.model.type}. Use mode memory, engine local."
             )
         if self.scale.engine == "local" and (self.scale.scheduler or self.scale.workers):
             raise ValueError("scale.scheduler and scale.workers need scale.engine dask; got local.")

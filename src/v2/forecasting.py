@@ -20,7 +20,6 @@ from src.v2.evaluation.ratings import rate
 from src.v2.explain.direction import quantity_name, signed_values
 from src.v2.explain.places import places, shared_features, spread_dates
 from src.v2.explain.reasons import reason_rows
-from src.v2.explain.shap_values import explain_rows
 from src.v2.features.as_of import as_of
 from src.v2.features.compute import FeatureTable, compute_features
 from src.v2.features.families import active_features
@@ -180,7 +179,7 @@ def _reasons(decision: Decision, model: FittedModel, card: ModelCard) -> list[li
     if decision.table.is_empty():
         return []
     matrix = decision.matrix
-    values, _ = explain_rows(model.booster, matrix, card.features, model.rounds)
+    values, _ = model.contributions(matrix)
     day = decision.table["date"][0]
     shared, earlier = shared_values(decision.frame, day, card.features)
     where = places(matrix, matrix, earlier, shared)

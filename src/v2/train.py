@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     from src.v2.run_files import Written
     from src.v2.tracking.runs import TrackedRun
 
+FRAMEWORKS = {
+    "xgboost": "xgboost",
+    "ridge": "numpy",
+    "hist_gradient_boosting": "scikit-learn",
+    "mlp": "scikit-learn",
+}
+"""Library that fits, by model type."""
+
 ABOUT = """\
 Train on daily bars: purged walk-forward, executive summary, MLflow run.
 
@@ -154,7 +162,6 @@ def _log(
     started: float,
 ) -> TrackingError | None:
     """Log the run; a store that fails now is given back, since the results are safe on disk."""
-    from src.v2.modeling.model_file import MODEL_NAME
     from src.v2.training_summary import log_mlflow_metrics
 
     saved = f"the model is saved in {written.model}, the summary in {written.summary}"
@@ -164,7 +171,6 @@ def _log(
                 trained.result,
                 run,
                 model_folder=written.model,
-                booster_name=MODEL_NAME,
                 pictures=written.pictures,
                 files=written.files,
                 runtime_sec=time.perf_counter() - started,
@@ -235,7 +241,7 @@ def _refuse_taken_model_path(config: Config) -> None:
 
 def _run_name(config: Config, coverage: Coverage, now: dt.datetime) -> str:
     return config.mlflow.run_name.format(
-        model_type=config.model.learner,
+        model_type=config.model.type,
         mode=config.label.mode,
         forward_days=config.label.forward_days,
         dataset_name=coverage.dataset_name,
@@ -250,8 +256,8 @@ def _tags(config: Config, coverage: Coverage, now: dt.datetime) -> dict[str, str
 
     tags = git_tags(Path(__file__).resolve().parents[2]) if config.mlflow.enabled else {}
     return tags | {
-        "model_type": config.model.learner,
-        "framework": "xgboost",
+        "model_type": config.model.type,
+        "framework": FRAMEWORKS[config.model.type],
         "mode": config.label.mode,
         "env": config.env,
         "dataset_name": coverage.dataset_name,

@@ -33,6 +33,15 @@ if TYPE_CHECKING:
 NARROWEST = 100
 
 
+IMPORTANCE = {
+    "xgboost": "the trees' gain",
+    "ridge": "the absolute coefficients",
+    "hist_gradient_boosting": "the trees' gain",
+    "mlp": "the mean |slope|",
+}
+"""What shares of features are shares of, by model type."""
+
+
 def print_summary(
     result: TrainingResult,
     *,
@@ -86,7 +95,6 @@ def log_mlflow_metrics(
     run: TrackedRun,
     *,
     model_folder: Path,
-    booster_name: str,
     pictures: Mapping[str, Path],
     files: Mapping[str, Path],
     runtime_sec: float,
@@ -98,7 +106,7 @@ def log_mlflow_metrics(
     run
         The open run.
     model_folder
-        The saved model; its booster becomes the logged model.
+        The saved model, which becomes the logged model.
     pictures, files
         Local files by artifact path.
     runtime_sec
@@ -117,7 +125,7 @@ def log_mlflow_metrics(
     import polars as pl
     import yaml
 
-    from src.v2.modeling.model_file import package_hash, side_files
+    from src.v2.modeling.model_file import package_files, package_hash, side_files
     from src.v2.tracking.package_cache import PACKAGE_TAG
 
     metrics = dict(result.metrics) | {"runtime_sec": runtime_sec}
@@ -142,7 +150,7 @@ def log_mlflow_metrics(
     sample = result.shap
     example = pl.DataFrame(sample.features[:3], schema=list(sample.feature_names), orient="row")
     model_id = run.log_model(
-        model_folder / booster_name,
+        model_folder / package_files(model_folder)[1],
         example=example,
         classes=result.classes,
         params={"rounds": result.rounds, "forward_days": result.settings["label"]["forward_days"]},
@@ -303,7 +311,8 @@ def _print_features(out: Console, result: TrainingResult) -> None:
             markup=False,
             soft_wrap=True,
         )
-    out.print(f"  together {sum(share for _, share in top):.1%} of the trees' gain")
+    whole = IMPORTANCE[result.settings.get("model", {}).get("type", "xgboost")]
+    out.print(f"  together {sum(share for _, share in top):.1%} of {whole}")
     out.print()
 
 

@@ -22,7 +22,6 @@ from src.v2.explain.importance import features_for_most
 from src.v2.explain.phrases import phrases
 from src.v2.explain.places import daily_values, places, shared_features
 from src.v2.explain.reasons import strongest, write_reason
-from src.v2.explain.shap_values import explain_rows
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.learners.base import FittedModel, forecast_rows
 from src.v2.modeling.panel import Panel
@@ -240,7 +239,7 @@ def _take_apart(kind: CaseKind, choice: Row, reader: _Reader) -> Case:
     ranking, row = choice
     rows, model = ranking.rows, ranking.model
     features = np.asarray(rows.feature_rows[row : row + 1])
-    values, base = explain_rows(model.booster, features, rows.names, model.rounds)
+    values, base = model.contributions(features)
     found = signed_values(values).astype(np.float64)
     start = float(signed_values(base)[0])
     parts = _parts(features, found, int(rows.session[row]), reader)

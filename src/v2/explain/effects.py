@@ -16,7 +16,6 @@ import numpy as np
 
 from src.v2.explain.blocks import date_block_bounds
 from src.v2.explain.direction import signed_values
-from src.v2.explain.shap_values import margins
 from src.v2.explanation_records import Effect
 from src.v2.modeling.walk_forward import FoldFit
 from src.v2.records import ShapSample
@@ -186,7 +185,7 @@ def _steps(
         for side in (0, 1):
             moved = sample.features[rows[inside]]
             moved[:, place] = bins.edges[bins.number[inside] + side]
-            margin = margins(fit.model.booster, moved, sample.feature_names, fit.model.rounds)
+            margin = fit.model.margin(moved)
             ends.append(signed_values(margin).astype(np.float64))
         steps[inside] = ends[1] - ends[0]
     return steps

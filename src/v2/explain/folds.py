@@ -14,9 +14,20 @@ from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.walk_forward import FoldFit
 from src.v2.records import ShapSample
 
+SAMPLED_ROWS = 200
+"""Most rows explained where contributions are sampled: each takes thousands of forecasts."""
+
 
 def explain_folds(fits: Sequence[FoldFit], plan: LabelPlan, rows: int, seed: int) -> ShapSample:
-    """Explain a sample of out-of-sample rows, each by the model of its own fold."""
+    """Explain a sample of out-of-sample rows, each by the model of its own fold.
+
+    Parameters
+    ----------
+    rows
+        Rows wanted; at most 200 where contributions are sampled.
+    """
+    if not fits[0].model.exact:
+        rows = min(rows, SAMPLED_ROWS)
     sessions = np.concatenate([fit.test.session for fit in fits])
     chosen = sample_rows_by_date(sessions, rows, seed)
     starts = np.cumsum([0, *(len(fit.test.session) for fit in fits)])
@@ -26,7 +37,7 @@ def explain_folds(fits: Sequence[FoldFit], plan: LabelPlan, rows: int, seed: int
         if not len(inside):
             continue
         told = fit.test.feature_rows[inside]
-        explain = Explainer(fit.model.booster, fit.test.names, fit.model.rounds)
+        explain = Explainer(fit.model)
         value, base = (
             np.concatenate(parts) for parts in zip(*map_rows(told, explain), strict=True)
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from src.v2.explain.direction import signed_values
-from src.v2.explain.shap_values import interaction_rows, sample_rows_by_date
+from src.v2.explain.shap_values import sample_rows_by_date
 from src.v2.explanation_records import Interactions, Pair
 from src.v2.modeling.walk_forward import FoldFit
 from src.v2.records import ShapSample
@@ -42,7 +42,8 @@ def interactions(
     -------
     record : Interactions
         `names` are the features with the largest sum of main effect and interactions; pairs
-        that never interact are left out. `share` is 0 for a model without any effect.
+        that never interact are left out. `share` is 0 for a model without any effect. `rows`
+        is 0, and all else empty, for models whose interactions are not to be had.
     strengths : ndarray
         Array (features, features), symmetric, in the order of the sample's features: mean
         |interaction| of two features with both halves, mean |main effect| on the diagonal; in
@@ -55,6 +56,9 @@ def interactions(
     """
     chosen = sample_rows_by_date(sample.rows["date"], rows, seed)
     strengths = _strengths(sample, fits, chosen)
+    if strengths is None:
+        count = len(sample.feature_names)
+        return Interactions(0, 0.0, (), (), ()), np.zeros((count, count))
     return summarise_interactions(strengths, sample.feature_names, len(chosen)), strengths
 
 
@@ -101,8 +105,8 @@ def summarise_interactions(strengths: Array, names: Sequence[str], rows: int) ->
     )
 
 
-def _strengths(sample: ShapSample, fits: Sequence[FoldFit], chosen: Array) -> Array:
-    """Mean |main effect| and |interaction| over some rows of a sample."""
+def _strengths(sample: ShapSample, fits: Sequence[FoldFit], chosen: Array) -> Array | None:
+    """Mean |main effect| and |interaction| over some rows; None where a model gives none."""
     features = len(sample.feature_names)
     total = np.zeros((features, features))
     fold = sample.rows["fold"].to_numpy()[chosen]
@@ -110,9 +114,9 @@ def _strengths(sample: ShapSample, fits: Sequence[FoldFit], chosen: Array) -> Ar
         inside = chosen[fold == fit.fold.number]
         for part in _batches(inside, len(sample.outputs) * (features + 1) ** 2):
             matrix = sample.features[part]
-            pairs = interaction_rows(
-                fit.model.booster, matrix, sample.feature_names, fit.model.rounds
-            )
+            pairs = fit.model.interactions(matrix)
+            if pairs is None:
+                return None
             # Differences of classes come before sizes: two margins may share an interaction.
             total += np.abs(signed_values(pairs)).sum(axis=0, dtype=np.float64)
     mean = total / len(chosen)

@@ -10,7 +10,6 @@ from src.v2.case_records import NewestRanking, RankedTicker
 from src.v2.explain.direction import quantity_name, signed_values
 from src.v2.explain.places import daily_values, places, shared_features
 from src.v2.explain.reasons import reason_rows
-from src.v2.explain.shap_values import explain_rows
 from src.v2.modeling.labels import LabelPlan
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.panel import Panel
@@ -48,7 +47,7 @@ def newest_ranking(
     order = sorted(range(len(tickers)), key=lambda row: (-score[row], tickers[row]))
     half = MOST_TICKERS // 2
     kept = order if len(order) <= MOST_TICKERS else [*order[:half], *order[-half:]]
-    values, base = explain_rows(shipped.booster, features[kept], panel.names, shipped.rounds)
+    values, base = shipped.contributions(features[kept])
     contributions = signed_values(values).astype(np.float64)
     total = signed_values(base) + contributions.sum(axis=1)
     shared = shared_features(panel.feature_rows, panel.session)

@@ -19,10 +19,8 @@ import numpy as np
 from src.v2.config import ExplainConfig
 from src.v2.explain.direction import signed_values
 from src.v2.explain.permuted_importance import permutation_drops
-from src.v2.explain.shap_values import explain_rows
 from src.v2.explanation_records import NoiseKind, NoiseLine
 from src.v2.modeling.folds import train_mask
-from src.v2.modeling.learners.xgboost_trees import XGBoostLearner
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import FoldFit, Trainer
 from src.v2.records import ShapSample
@@ -125,7 +123,7 @@ def noise_line(
     fits
         What the walk-forward gave, one a fold.
     trainer
-        That of the run, which fits XGBoost. It stays as it is; the copy fits for as many rounds
+        That of the run. It stays as it is; the copy fits for as many rounds
         as the fold did, on evenly spaced dates where its window is longer than 20,000 rows.
     order
         Names of the features, most important first.
@@ -142,11 +140,6 @@ def noise_line(
     shares : Mapping
         The features' shares in the same models and rows, which alone may be compared with the
         line: columns of chance take a part, and fewer rows were fitted on.
-
-    Raises
-    ------
-    TypeError
-        The trainer's learner is not XGBoost's.
     """
     numbers = np.unique(sample.rows["fold"].to_numpy())
     chosen = dict.fromkeys(numbers[[0, (len(numbers) - 1) // 2, -1]].tolist())
@@ -188,23 +181,13 @@ def fit_with_chance(fit: FoldFit, trainer: Trainer, chance: Chance) -> FoldFit:
     -------
     FoldFit
         Fitted and tested on evenly spaced dates where there are more than 20,000 rows.
-
-    Raises
-    ------
-    TypeError
-        The trainer's learner is not XGBoost's.
     """
-    learner = trainer.learner
-    if not isinstance(learner, XGBoostLearner):
-        raise TypeError(f"noise is probed with XGBoost's learner; got {type(learner).__name__}")
     before = trainer.strided.between(fit.fold.train_start, fit.fold.test_start)
     may = train_mask(before.session, before.label_end, fit.fold)
     number, everything = fit.fold.number, np.ones(len(fit.test.session), dtype=bool)
     window = chance.append(before.take(_spaced(before.session, may)), 3 * number)
     test = chance.append(fit.test.take(_spaced(fit.test.session, everything)), 3 * number + 1)
-    # A leaf keeps the share of the rows that it must hold.
-    weight = learner.leaf_weight * len(window.session) / int(may.sum())
-    learner = dataclasses.replace(learner, feature_names=window.names, leaf_weight=weight)
+    learner = trainer.learner.widen(window.names, len(window.session) / int(may.sum()))
     model = dataclasses.replace(trainer, learner=learner).fit(window, fit.model.rounds)
     return dataclasses.replace(
         fit,
@@ -237,8 +220,7 @@ def _shares(sample: ShapSample, fit: FoldFit, probed: FoldFit, chance: Chance) -
     told = np.zeros(len(fit.test.session), dtype=bool)
     told[place] = True
     panel = chance.append(fit.test.take(told), 3 * number + 2)
-    model = probed.model
-    values, _ = explain_rows(model.booster, panel.features, panel.names, model.rounds)
+    values, _ = probed.model.contributions(panel.features)
     size = np.abs(signed_values(values)).mean(axis=0, dtype=np.float64)
     total = size.sum()
     return np.asarray(size / total if total > 0 else np.zeros_like(size))

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import polars as pl
 
 from src.v2.explain.direction import explained, quantity_name, signed_values
-from src.v2.explain.shap_values import ADDITIVITY_TOLERANCE
 from src.v2.explanation_records import TrustCheck
 from src.v2.modeling.labels import LabelPlan
+from src.v2.modeling.learners.additivity import ADDITIVITY_TOLERANCE
 from src.v2.records import ShapSample
 
 _TINY = float(np.finfo(np.float32).tiny)

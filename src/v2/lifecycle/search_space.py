@@ -63,8 +63,13 @@ def search_space(config: Config) -> tuple[Dimension, ...]:
     Raises
     ------
     ConfigError
-        When a name is none that can be searched.
+        When a name is none that can be searched, or the model is not XGBoost's.
     """
+    if config.model.type != "xgboost":
+        raise ConfigError(
+            f"make tune searches the settings of model.type xgboost; got {config.model.type}. "
+            "Compare files of settings instead: python -m src.v2.compare FILE..."
+        )
     wanted = config.tune.parameters or tuple(each.name for each in KNOWN)
     by_name = {each.name: each for each in KNOWN}
     unknown = next((name for name in wanted if name not in by_name), None)

@@ -105,7 +105,7 @@ def make_card(
     return ModelCard(
         name=model_name(result.mode, now.astimezone()),
         mode=result.mode,
-        learner=config.model.learner,
+        learner=config.model.type,
         features=window.names,
         target=plan.target,
         label_rule=plan.rule or plan.target,

@@ -1,4 +1,4 @@
-"""A model on disk: ``model.ubj`` and a JSON card in one folder.
+"""A model on disk: its own files, by type, and a JSON card in one folder.
 
 The card holds all that a forecast needs and all that a reader asks. Nothing in the folder
 runs code when it is read.
@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from src.v2.errors import ConfigError, ModelError, OmninmoError, PathTaken
 from src.v2.modeling.learners.base import FittedModel
+from src.v2.modeling.learners.making import model_files
 from src.v2.modeling.model_card import SCHEMA_VERSION, ModelCard
 
 if TYPE_CHECKING:
@@ -29,13 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CARD_NAME = "card.json"
-MODEL_NAME = "model.ubj"
 DRIFT_NAME = "drift_reference.parquet"
-PACKAGE_FILES = (CARD_NAME, MODEL_NAME)
-"""The files that every model folder has."""
-
 OPTIONAL_FILES = (DRIFT_NAME,)
-"""Those that it may have."""
+"""Files that a model folder may have beside the card and those of its type."""
 
 
 def save_model(
@@ -70,7 +68,7 @@ def save_model(
     except OSError as error:
         raise OmninmoError(f"No model can be written to {path}: {error.strerror}.") from error
     try:
-        model.save(fresh / MODEL_NAME)
+        model.save(fresh)
         text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
         (fresh / CARD_NAME).write_text(text + "\n", encoding="utf-8")
         if drift_reference is not None:
@@ -109,11 +107,8 @@ def read_card(path: Path) -> ModelCard:
         When the folder is no model, is damaged, or has a newer schema than this code.
     """
     card = path / CARD_NAME
-    if not card.is_file() or not (path / MODEL_NAME).is_file():
-        raise ModelError(
-            f"{path} is no model folder: it needs {MODEL_NAME} and {CARD_NAME}. Train one, or "
-            "name another with --model."
-        )
+    if not card.is_file():
+        raise _no_folder(path, (CARD_NAME,))
     try:
         content = json.loads(card.read_text(encoding="utf-8"))
         version = int(content["schema_version"])
@@ -127,20 +122,52 @@ def read_card(path: Path) -> ModelCard:
     known = {item.name for item in fields(ModelCard)}
     try:
         kept = {name: value for name, value in content.items() if name in known}
-        return TypeAdapter(ModelCard).validate_python(kept)
+        found = TypeAdapter(ModelCard).validate_python(kept)
     except (ValidationError, AttributeError, RecursionError) as error:
         raise ModelError(f"{card} lacks what a model card holds. Train again.") from error
+    needed = model_files(found.learner)
+    if not all((path / name).is_file() for name in needed):
+        raise _no_folder(path, (*needed, CARD_NAME))
+    return found
+
+
+def _no_folder(path: Path, needed: Sequence[str]) -> ModelError:
+    return ModelError(
+        f"{path} is no model folder: it needs {' and '.join(needed)}. Train one, or name another "
+        "with --model."
+    )
+
+
+def package_files(path: Path) -> tuple[str, ...]:
+    """Name the files that a model folder must have: the card, and those of the type it names.
+
+    Raises
+    ------
+    ModelError
+        When the card is missing, damaged or of an unknown type.
+    """
+    card = path / CARD_NAME
+    try:
+        kind = str(json.loads(card.read_text(encoding="utf-8"))["learner"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{card} is missing or damaged. Train again.") from error
+    return (CARD_NAME, *model_files(kind))
 
 
 def side_files(path: Path) -> list[Path]:
-    """List what a model folder holds beside the booster."""
-    return [path / name for name in (CARD_NAME, *OPTIONAL_FILES) if (path / name).is_file()]
+    """List what a model folder holds beside the first file of its type."""
+    card, _, *others = package_files(path)
+    return [path / name for name in (card, *others, *OPTIONAL_FILES) if (path / name).is_file()]
 
 
 def package_hash(path: Path) -> str | None:
     """SHA-256 of a model folder's files and their names; None where one must not be missing."""
     total = hashlib.sha256()
-    for name in (*PACKAGE_FILES, *OPTIONAL_FILES):
+    try:
+        needed = package_files(path)
+    except ModelError:
+        return None
+    for name in (*needed, *OPTIONAL_FILES):
         if not (path / name).is_file():
             if name in OPTIONAL_FILES:
                 continue

@@ -21,7 +21,8 @@ from src.v2.modeling.learners.base import (
     TrainingRows,
     forecast_rows,
 )
-from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, leaf_weight
+from src.v2.modeling.learners.making import make_learner
+from src.v2.modeling.learners.xgboost_trees import leaf_weight
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.weights import label_uniqueness, row_weights
 from src.v2.records import LearningCurve
@@ -125,11 +126,13 @@ class Trainer:
         return self.learner.fit(self.rows(window), rounds)
 
     def choose_rounds(self, window: Panel) -> tuple[int, LearningCurve | None]:
-        """Choose the rounds on the purged tail of a training window, `min_rounds` at least.
+        """Choose the rounds on the purged tail of a training window.
+
+        There are as many as the learner needs, at least.
 
         Where the window is too short for a tail, or early stopping is off, all rounds run.
         """
-        everything = self.config.n_estimators, None
+        everything = self.learner.unstopped_rounds, None
         if self.config.early_stopping_rounds == 0:
             return everything
         split = stop_split(
@@ -140,7 +143,7 @@ class Trainer:
             return everything
         fit, tail = (self.rows(window.take(mask)) for mask in split)
         rounds, curve = self.learner.choose_rounds(StopRows(fit, tail))
-        return max(rounds, min(self.config.min_rounds, self.config.n_estimators)), curve
+        return max(rounds, self.learner.least_rounds), curve
 
     def rows(self, window: Panel) -> TrainingRows:
         """Weigh the rows of a window, for a learner."""
@@ -197,7 +200,7 @@ def make_trainer(
     stride = train_stride(rules, plan.config.forward_days)
     classes = len(plan.classes)
     weight = leaf_weight(model, plan.config.forward_days, stride, classes)
-    learner = XGBoostLearner(model, panel.names, classes, weight, seed)
+    learner = make_learner(model, panel.names, classes, weight, seed)
     strided = panel.take(panel.session % stride == 0)
     return Trainer(panel, strided, learner, model, rules, plan)
 

@@ -12,7 +12,7 @@ from typing import Any
 import src.v2
 from src.v2.errors import ConfigError, OmninmoError
 from src.v2.modeling.model_card import ModelCard
-from src.v2.modeling.model_file import MODEL_NAME, read_card, side_files
+from src.v2.modeling.model_file import package_files, read_card, side_files
 from src.v2.serving.answers import Scorer, open_scorer
 from src.v2.serving.names import AS_OF, MODEL_ARTIFACT, REFERENCE_ARTIFACT
 from src.v2.serving.reference import ABOUT_NAME, Reference, number_columns, write_reference
@@ -36,7 +36,10 @@ from src.v2.serving.pyfunc_model import ServedModel
 set_model(ServedModel())
 """
 _LEFT_OUT = ("tests", "sample", "__pycache__", "*.pyc")
-_NEEDED = ("mlflow", "xgboost", "pandas", "numpy", "polars", "numba", "pydantic-settings")
+_NEEDED = (
+    *("mlflow", "xgboost", "scikit-learn", "skops"),
+    *("pandas", "numpy", "polars", "numba", "pydantic-settings"),
+)
 
 
 def is_package(folder: Path) -> bool:
@@ -101,8 +104,8 @@ def _write(fresh: Path, scratch: Path, model: Path, card: ModelCard, reference: 
 
         parts = {name: scratch / name for name in (MODEL_ARTIFACT, REFERENCE_ARTIFACT)}
         parts[MODEL_ARTIFACT].mkdir()
-        for file in (model / MODEL_NAME, *side_files(model)):
-            shutil.copyfile(file, parts[MODEL_ARTIFACT] / file.name)
+        for name in {*package_files(model), *(file.name for file in side_files(model))}:
+            shutil.copyfile(model / name, parts[MODEL_ARTIFACT] / name)
         write_reference(reference, parts[REFERENCE_ARTIFACT])
         entry = scratch / "served_model.py"
         entry.write_text(MODEL_CODE, encoding="utf-8")

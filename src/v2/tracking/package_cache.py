@@ -39,7 +39,12 @@ def cached_package(fetch: Callable[[str, str], Any], wanted: str, cache: Path, w
     OmninmoError
         When the cache cannot be written.
     """
-    from src.v2.modeling.model_file import OPTIONAL_FILES, PACKAGE_FILES, package_hash
+    from src.v2.modeling.model_file import (
+        CARD_NAME,
+        OPTIONAL_FILES,
+        package_files,
+        package_hash,
+    )
 
     # It becomes the name of a folder.
     if not re.fullmatch(r"[0-9a-f]{64}", wanted):
@@ -55,7 +60,8 @@ def cached_package(fetch: Callable[[str, str], Any], wanted: str, cache: Path, w
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as scratch:
             fresh = Path(scratch, "model")
             fresh.mkdir()
-            _fetch_all(fetch, PACKAGE_FILES, fresh, what)
+            _fetch_all(fetch, (CARD_NAME,), fresh, what)
+            _fetch_all(fetch, package_files(fresh)[1:], fresh, what)
             # Whether one was there is settled by the hash.
             with contextlib.suppress(ModelError):
                 _fetch_all(fetch, OPTIONAL_FILES, fresh, what)

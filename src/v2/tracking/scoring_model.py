@@ -1,7 +1,9 @@
 """The booster as an MLflow model: a folder that ``mlflow.pyfunc.load_model`` reads.
 
 The native booster file is kept, never a pickle. Through MLflow the model answers what the
-booster answers: a return, the probability of the upper class, or one probability a class.
+booster answers: a return, the probability of the upper class, or one probability a class. Models
+of other types are kept as files under a flavour of this project's own: MLflow has none for them
+that would not pickle.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ MODEL_NAME = "model"
 BOOSTER_NAME = "model.ubj"
 """File of the booster in MLflow's model folder, and in ours."""
 
+OWN_FLAVOUR = "omninmo"
+"""Of models that only `src.v2.api.load` reads."""
+
 _NEEDED = ("mlflow", "xgboost", "pandas", "numpy")
 
 
@@ -37,7 +42,7 @@ def save_scoring_model(
     Parameters
     ----------
     booster_file
-        The fitted booster, saved by XGBoost.
+        The fitted booster, saved by XGBoost; or the first file of a model of another type.
     folder
         New folder of the MLflow model.
     example
@@ -50,22 +55,32 @@ def save_scoring_model(
     identity
         ``run_id`` and ``model_id``, where the model belongs to a run.
     """
-    import mlflow.xgboost
-    import polars as pl
-    import xgboost
     from mlflow.models import Model
 
     model: Any = Model
+    signature = _signature(example.columns, classes)
+    metadata = {**metadata, "classes": list(classes)}
+    if booster_file.suffix != Path(BOOSTER_NAME).suffix:
+        kept = model(**identity, signature=signature, metadata=metadata)
+        kept.add_flavor(OWN_FLAVOUR, data=booster_file.name)
+        folder.mkdir()
+        kept.save(str(folder / "MLmodel"))
+        shutil.copyfile(booster_file, folder / booster_file.name)
+        return
+    import mlflow.xgboost
+    import polars as pl
+    import xgboost
+
     save: Any = mlflow.xgboost.save_model
     booster = xgboost.Booster(model_file=str(booster_file))
     save(
         booster,
         path=str(folder),
         mlflow_model=model(**identity),
-        signature=_signature(example.columns, classes),
+        signature=signature,
         input_example=example.cast(pl.Float64).to_pandas(),
         conda_env=environment(_NEEDED),
-        metadata={**metadata, "classes": list(classes)},
+        metadata=metadata,
     )
     # MLflow saves the booster anew under its own name; its bytes must stay those of the card.
     shutil.copyfile(booster_file, folder / BOOSTER_NAME)

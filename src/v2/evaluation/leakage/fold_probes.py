@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -42,13 +41,6 @@ class _Idle:
     def importance(self) -> dict[str, float]:
         return {}
 
-    def save(self, path: Path) -> None:
-        raise NotImplementedError
-
-    @property
-    def booster(self) -> Any:
-        raise NotImplementedError
-
 
 @dataclass(frozen=True, slots=True)
 class Witness:
@@ -58,6 +50,12 @@ class Witness:
     fitted: list[Rows] = field(default_factory=list)
     inner_fit: list[Rows] = field(default_factory=list)
     inner_tail: list[Rows] = field(default_factory=list)
+    least_rounds: int = 1
+    unstopped_rounds: int = 1
+
+    def widen(self, names: Sequence[str], share: float) -> Witness:
+        """Watch as before: the names of columns are nothing to a witness."""
+        return self
 
     def choose_rounds(self, rows: StopRows) -> tuple[int, LearningCurve]:
         """Write the two parts of the split that stops a fit down."""
@@ -68,7 +66,7 @@ class Witness:
     def fit(self, rows: TrainingRows, rounds: int) -> FittedModel:
         """Write the rows of a fit down."""
         self.fitted.append(rows.features.astype(np.int32))
-        return _Idle(self.classes)
+        return cast(FittedModel, _Idle(self.classes))
 
 
 def probe_folds(trainer: Trainer, schedule: Schedule) -> Finding:
@@ -168,7 +166,7 @@ def probe_fit_isolation(trainer: Trainer, schedule: Schedule, seed: int) -> Find
         panel=poison(trainer.panel, fold, seed),
         strided=poison(trainer.strided, fold, seed),
     ).fold(fold, schedule.holdout_start)
-    same_bytes = bytes(clean.model.booster.save_raw()) == bytes(dirty.model.booster.save_raw())
+    same_bytes = clean.model.content() == dirty.model.content()
     rounds = (clean.model.rounds, dirty.model.rounds)
     poisoned = int((trainer.panel.session >= fold.test_start).sum())
     numbers = {
@@ -180,7 +178,7 @@ def probe_fit_isolation(trainer: Trainer, schedule: Schedule, seed: int) -> Find
     what = f"with garbage in {poisoned} rows of the last test block and the holdout"
     if same_bytes and rounds[0] == rounds[1] and clean.curve == dirty.curve:
         return Finding("pass", f"{what} the fold's model is the same to the byte.", numbers)
-    how = "other rounds" if rounds[0] != rounds[1] else "other trees"
+    how = "other rounds" if rounds[0] != rounds[1] else "another model"
     return Finding(
         "fail", f"{what} the fold fits {how} ({rounds[0]} and {rounds[1]} rounds).", numbers
     )

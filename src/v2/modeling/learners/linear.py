@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from src.v2.modeling.feature_rows import Matrix
-from src.v2.modeling.learners.base import TrainingRows
+from src.v2.modeling.learners.base import StopRows, TrainingRows
 from src.v2.modeling.learners.logistic import LogisticPath, softmax
 
 PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)
@@ -114,6 +114,63 @@ class LinearLearner:
         return _fit_logistic(rows, scaling, split, self.classes)
 
 
+def penalty_losses(rows: StopRows, classes: int) -> tuple[list[float], list[float]]:
+    """Judge one penalty after another, from strong to weak, by a tail.
+
+    Parameters
+    ----------
+    rows
+        Rows fitted on, which alone set the scale, and the tail that judges.
+    classes
+        Number of classes; 0 for regression.
+
+    Returns
+    -------
+    tuple
+        Weighted loss of the rows fitted on and of the tail, one a step of `PENALTIES`: the root
+        of the mean squared error, or the log loss, which ends with the first step that is worse.
+    """
+    fit, tail = (TrainingRows(each.features, each.label, each.weight) for each in rows.parts)
+    scaling = learn_scaling(fit.features)
+    if classes == 0:
+        sides = [_moments(each, scaling, None)[0] for each in (fit, tail)]
+        lines = [_solve(sides[0], penalty) for penalty in PENALTIES]
+        fitted, judged = ([_root_loss(side, *line) for line in lines] for side in sides)
+        return fitted, judged
+    scaled = [scaling.apply(each.features) for each in (fit, tail)]
+    path = LogisticPath(scaled[0], fit.label.astype(np.int64), fit.weight, classes)
+    found: tuple[list[float], list[float]] = ([], [])
+    for penalty in PENALTIES:
+        line = path.fit(penalty)
+        for losses, matrix, each in zip(found, scaled, (fit, tail), strict=True):
+            losses.append(_log_loss(matrix, each, *line))
+        if len(found[1]) > 1 and found[1][-1] >= found[1][-2]:
+            break
+    return found
+
+
+def fit_penalty(rows: TrainingRows, penalty: float, classes: int) -> LinearModel:
+    """Fit all rows under a penalty of the path.
+
+    Parameters
+    ----------
+    rows
+        Rows to fit on, of any number.
+    penalty
+        One of `PENALTIES`.
+    classes
+        Number of classes; 0 for regression.
+    """
+    rows = TrainingRows(rows.features, rows.label, rows.weight)
+    scaling = learn_scaling(rows.features)
+    if classes == 0:
+        coefficients, intercept = _solve(_moments(rows, scaling, None)[0], penalty)
+        return LinearModel(scaling, coefficients[:, None], np.array([intercept]), penalty)
+    scaled, label = scaling.apply(rows.features), rows.label.astype(np.int64)
+    path = LogisticPath(scaled, label, rows.weight, classes)
+    return LinearModel(scaling, *path.fit(penalty), penalty)
+
+
 def learn_scaling(features: Matrix) -> Scaling:
     """Learn mean and standard deviation of each feature, missing values aside."""
     width = features.shape[1]
@@ -196,6 +253,19 @@ def _solve(moments: Floats, penalty: float) -> tuple[Floats, float]:
     return coefficients, float(means[-1] - coefficients @ means[:-2])
 
 
+def _root_loss(moments: Floats, coefficients: Floats, intercept: float) -> float:
+    """Root of the weighted mean squared error of a line, from sums of products."""
+    residual = np.concatenate([-coefficients, [-intercept, 1.0]])
+    return float(np.sqrt(max(residual @ moments @ residual, 0.0) / moments[-2, -2]))
+
+
+def _log_loss(scaled: Matrix, rows: TrainingRows, coefficients: Floats, intercept: Floats) -> float:
+    """Weighted mean log loss of lines."""
+    shares = softmax(scaled @ coefficients + intercept)
+    came = shares[np.arange(len(shares)), rows.label.astype(np.int64)]
+    return -float(np.average(np.log(np.maximum(came, LEAST_CHANCE)), weights=rows.weight))
+
+
 def _fit_logistic(
     rows: TrainingRows, scaling: Scaling, split: Split | None, classes: int
 ) -> LinearModel:
@@ -205,13 +275,10 @@ def _fit_logistic(
     if split is not None:
         fit, tail = split
         path = LogisticPath(scaled[fit], label[fit], rows.weight[fit], classes)
-        judged, truth = scaled[tail], label[tail]
+        judged = TrainingRows(scaled[tail], rows.label[tail], rows.weight[tail])
         least = np.inf
         for candidate in PENALTIES:
-            coefficients, intercept = path.fit(candidate)
-            shares = softmax(judged @ coefficients + intercept)
-            chance = np.maximum(shares[np.arange(len(truth)), truth], LEAST_CHANCE)
-            loss = -float(np.average(np.log(chance), weights=rows.weight[tail]))
+            loss = _log_loss(judged.features, judged, *path.fit(candidate))
             if loss >= least:
                 break
             least, penalty = loss, candidate

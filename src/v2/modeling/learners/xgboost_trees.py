@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from src.v2.config import ModelConfig
 from src.v2.console import signals_deferred
 from src.v2.errors import ConfigError, ModelError
 from src.v2.modeling.feature_rows import Matrix, StoredRows
-from src.v2.modeling.learners.base import FittedModel, StopRows, TrainingRows
+from src.v2.modeling.learners.base import Array, FittedModel, Learner, StopRows, TrainingRows
+from src.v2.modeling.learners.xgboost_shap import explain_rows, interaction_rows, margins
 from src.v2.records import LearningCurve
+
+BOOSTER_NAME = "model.ubj"
 
 ROWS_PER_LEAF_SPANS = 10
 """A leaf holds at least this many horizons of one ticker's rows (see `leaf_weight`)."""
@@ -80,6 +83,20 @@ class XGBoostLearner:
             del matrix
         return XGBoostModel(booster, rounds)
 
+    @property
+    def least_rounds(self) -> int:
+        """A few trees give whole groups of tickers one forecast."""
+        return min(self.config.min_rounds, self.config.n_estimators)
+
+    @property
+    def unstopped_rounds(self) -> int:
+        """All rounds."""
+        return self.config.n_estimators
+
+    def widen(self, names: Sequence[str], share: float) -> Learner:
+        """Fit other columns; a leaf keeps the share of the rows that it must hold."""
+        return replace(self, feature_names=names, leaf_weight=self.leaf_weight * share)
+
     def _matrix(self, rows: TrainingRows, pages: Path | None, reference: Any = None) -> Any:
         """Bin rows, in memory or into pages on disk."""
         import xgboost as xgb
@@ -140,9 +157,35 @@ class XGBoostModel:
         total = sum(gain.values())
         return {name: float(value / total) for name, value in gain.items()} if total > 0 else {}
 
-    def save(self, path: Path) -> None:
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns that it was fitted on, in order."""
+        return tuple(self.booster.feature_names or ())
+
+    @property
+    def exact(self) -> bool:
+        """Whether contributions are exact: TreeSHAP is."""
+        return True
+
+    def margin(self, features: Matrix) -> Array:
+        """Forecast rows in units in which contributions add up: (rows, outputs)."""
+        return margins(self.booster, features, self.feature_names, self.rounds)
+
+    def contributions(self, features: Matrix) -> tuple[Array, Array]:
+        """Split each row's margin by exact TreeSHAP."""
+        return explain_rows(self.booster, features, self.feature_names, self.rounds)
+
+    def interactions(self, features: Matrix) -> Array | None:
+        """Split each row's contributions into main effects and interactions."""
+        return interaction_rows(self.booster, features, self.feature_names, self.rounds)
+
+    def content(self) -> bytes:
+        """Give the booster as UBJSON."""
+        return bytes(self.booster.save_raw())
+
+    def save(self, folder: Path) -> None:
         """Write the booster as UBJSON."""
-        self.booster.save_model(path)
+        self.booster.save_model(folder / BOOSTER_NAME)
 
 
 def load_xgboost(path: Path, threads: int | None = None) -> XGBoostModel:
@@ -175,9 +218,13 @@ def leaf_weight(config: ModelConfig, forward_days: int, train_stride: int, class
     if config.min_child_weight is not None:
         return config.min_child_weight
     rows = ROWS_PER_LEAF_SPANS * max(1.0, forward_days / train_stride)
+    return rows * row_hessian(classes)
+
+
+def row_hessian(classes: int) -> float:
+    """Hessian that a row of weight 1 brings; 0 classes are a regression."""
     share = 1 / classes if classes else 0.0
-    hessian = {0: 1.0, 2: 0.25}.get(classes, 2 * share * (1 - share))
-    return rows * hessian
+    return {0: 1.0, 2: 0.25}.get(classes, 2 * share * (1 - share))
 
 
 def check_device(config: ModelConfig) -> None:

@@ -37,6 +37,16 @@ LIMITS = (
 )
 
 
+_SAMPLED = "sampled: orders of features and their reverse, from 8 rows fitted on; sums are exact"
+_CONTRIBUTIONS = {
+    "xgboost": "exact: TreeSHAP",
+    "ridge": "exact: coefficient times standardised value",
+    "hist_gradient_boosting": _SAMPLED,
+    "mlp": _SAMPLED,
+}
+"""How they were found, by model type."""
+
+
 def section(result: TrainingResult, identity: RunIdentity) -> Section:
     """Give the run's card, its limits, and what was left out and why."""
     tables = [_fitted(result), _data(result), _tickers(result), _made(result, identity)]
@@ -143,7 +153,10 @@ def _made(result: TrainingResult, identity: RunIdentity) -> Table:
 def _learner(result: TrainingResult) -> Table:
     settings = flatten(result.settings)
     names = sorted(name for name in settings if name.startswith("model."))
-    rows: list[tuple[Cell, ...]] = [("rounds of the shipped model", Fact(result.rounds, "count"))]
+    rows: list[tuple[Cell, ...]] = [
+        ("rounds of the shipped model", Fact(result.rounds, "count")),
+        ("contributions of features", _CONTRIBUTIONS[str(settings.get("model.type", "xgboost"))]),
+    ]
     rows += [
         (name.removeprefix("model."), _setting(settings, name))
         for name in names

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from src.v2.explain.direction import explained, uncalibrated
-from src.v2.explanation_records import Effect, FeatureImportance
+from src.v2.explanation_records import Effect, FeatureImportance, Interactions
 from src.v2.figures.beeswarm import OUTERMOST, SHOWN, beeswarm, shown_range
 from src.v2.figures.effects import FEW, MOST_POINTS, dependence
 from src.v2.figures.interactions import interaction_matrix
@@ -48,10 +48,15 @@ def section(result: TrainingResult) -> Section:
         content.append(_pairs(result))
     data = (
         f"{rows:,} {plural(rows, 'row')}, each explained by the model of its own fold, which had "
-        f"not seen it; pairs of features on {explanation.interactions.rows:,} of them. "
+        f"not seen it{_paired_rows(explanation.interactions)}. "
         f"Contributions are to the {quantity}{uncalibrated(quantity)}."
     )
     return Section("shape", "How it works", QUESTION, data, tuple(content))
+
+
+def _paired_rows(found: Interactions) -> str:
+    """Say on how many rows pairs were looked at, where they were."""
+    return f"; pairs of features on {found.rows:,} of them" if found.rows else ""
 
 
 def _nothing() -> Section:
@@ -197,6 +202,9 @@ def _effect_note(values: np.ndarray, *, named: bool, first: bool) -> str:
 def _matrix(result: TrainingResult) -> Panel:
     found, quantity = result.explanation.interactions, result.explanation.importance.quantity
     name, question = "shape-pairs-matrix", "Which features act together?"
+    if not found.rows:
+        words = "Not measured: interactions are taken from trees, and this model has none of ours."
+        return Panel(name, question, Answer(words))
     if not found.pairs:
         words = "None in these rows: each feature adds its part whatever the others are."
         return Panel(name, question, Answer(words))

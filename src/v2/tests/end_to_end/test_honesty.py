@@ -75,7 +75,7 @@ def test_the_same_seed_and_data_give_the_same_numbers_to_the_bit() -> None:
         for key, value in first.result.metrics.items()
     )
     assert first.result.predictions.equals(second.result.predictions)
-    assert first.model.booster.save_raw() == second.model.booster.save_raw()
+    assert first.model.content() == second.model.content()
 
 
 def test_garbage_in_test_and_holdout_rows_leaves_the_folds_models_as_they_are() -> None:

@@ -18,7 +18,6 @@ import pytest
 from src.v2 import api, predict
 from src.v2.config import FeaturesConfig, ModelConfig
 from src.v2.explain.places import places
-from src.v2.explain.shap_values import explain_rows
 from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
 from src.v2.forecasting import Forecast, decision_rows, explained_quantity, shared_values
@@ -108,7 +107,7 @@ def contributions(kind: str) -> tuple[list[str], Any, Any, Any]:
     """Tickers, contributions by feature, base and features of the last date."""
     bars, model, card = place(kind)
     decision = decision_rows(bars, card, None)
-    values, base = explain_rows(model.booster, decision.matrix, card.features, model.rounds)
+    values, base = model.contributions(decision.matrix)
     weights = np.array([-2, -1, 0, 1, 2]) / 3 if values.shape[1] > 1 else np.ones(1)
     signed = np.einsum("rof,o->rf", values, weights)
     return decision.table["ticker"].to_list(), signed, base @ weights, decision.matrix

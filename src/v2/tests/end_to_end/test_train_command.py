@@ -372,7 +372,7 @@ def test_a_password_of_the_store_is_in_no_artifact(
 
     from src.v2 import api
     from src.v2.config import MlflowConfig
-    from src.v2.modeling.model_file import MODEL_NAME, save_model
+    from src.v2.modeling.model_file import save_model
     from src.v2.tracking.runs import training_run
     from src.v2.training_summary import log_mlflow_metrics
 
@@ -391,7 +391,6 @@ def test_a_password_of_the_store_is_in_no_artifact(
             result,
             run,
             model_folder=folder,
-            booster_name=MODEL_NAME,
             pictures={},
             files={},
             runtime_sec=0.0,

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import xgboost
 
-from src.v2.explain.shap_values import explain_rows
+from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.xgboost_trees import XGBoostModel
 from src.v2.modeling.walk_forward import FoldFit
 from src.v2.records import ShapSample
@@ -37,6 +37,12 @@ def fit_booster(features: Array, score: Array, classes: int = 0, **settings: Any
     rules = {"max_depth": 3, "seed": 1, "nthread": 1, **OBJECTIVES[classes], **settings}
     booster = xgboost.train(rules, xgboost.DMatrix(features, label, feature_names=names), rounds)
     return XGBoostModel(booster, rounds)
+
+
+def booster_of(model: FittedModel) -> Any:
+    """Give the booster of a model that has one."""
+    assert isinstance(model, XGBoostModel)
+    return model.booster
 
 
 def make_folds(
@@ -79,10 +85,7 @@ def make_folds(
 
 def sample_of(fits: list[FoldFit], classes: int) -> ShapSample:
     """Explain every row of some folds."""
-    parts = [
-        explain_rows(fit.model.booster, fit.test.features, fit.test.names, fit.model.rounds)
-        for fit in fits
-    ]
+    parts = [fit.model.contributions(fit.test.features) for fit in fits]
     keys = [
         fit.test.keys.select(
             "date", "ticker", pl.lit(fit.fold.number, dtype=pl.Int32).alias("fold")

@@ -16,7 +16,6 @@ from src.v2.modeling.baseline_fits import permuted_fits
 from src.v2.modeling.feature_rows import Matrix
 from src.v2.modeling.folds import Fold, Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
-from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.panel import Panel, build_panel
 from src.v2.modeling.walk_forward import FoldFit, Trainer, make_trainer, walk_forward
 from src.v2.records import ShapSample
@@ -105,10 +104,9 @@ class Recorder:
         """As of the model."""
         return int(self.model.rounds)
 
-    @property
-    def booster(self) -> Any:
+    def __getattr__(self, name: str) -> Any:
         """As of the model."""
-        return self.model.booster
+        return getattr(self.model, name)
 
     def predict(self, features: Matrix) -> Matrix:
         """Keep a copy and forecast."""
@@ -152,7 +150,7 @@ def make_fit(
     ticker: Array,
     features: Array,
     returns: Array,
-    model: FittedModel,
+    model: Any,
     *,
     number: int = 1,
     label: Array | None = None,

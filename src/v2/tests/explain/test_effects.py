@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from src.v2.explain.direction import signed_values
 from src.v2.explain.effects import accumulate, bin_rows, effects
-from src.v2.explain.shap_values import margins
 from src.v2.explanation_records import Effect
 from src.v2.modeling.walk_forward import FoldFit
 from src.v2.records import ShapSample
@@ -51,7 +50,7 @@ def loop(sample: ShapSample, fits: tuple[FoldFit, ...], name: str, edges: list[f
         ends = np.stack([row, row])
         ends[:, place] = edges[at], edges[at + 1]
         model = folds[number].model
-        low, high = signed_values(margins(model.booster, ends, NAMES, model.rounds))
+        low, high = signed_values(model.margin(ends))
         steps[at].append(float(high) - float(low))
         own.append(value)
     curve = np.cumsum([0.0, *(np.mean(each) for each in steps)])
@@ -116,7 +115,7 @@ def test_bounds_equal_blocks_drawn_and_accumulated_anew() -> None:
         for side in (0, 1):
             moved = sample.features[mine]
             moved[:, 0] = bins.edges[bins.number[mine] + side]
-            ends.append(margins(fit.model.booster, moved, NAMES, fit.model.rounds)[:, 0])
+            ends.append(fit.model.margin(moved)[:, 0])
         steps[mine] = ends[1] - ends[0]
     rng = np.random.default_rng(3)
     rows_of = [np.flatnonzero(block == number) for number in range(40)]

@@ -11,8 +11,9 @@ import pytest
 from src.v2.explain import interactions as module
 from src.v2.explain.direction import signed_values
 from src.v2.explain.interactions import interactions, summarise_interactions
-from src.v2.explain.shap_values import interaction_rows
-from src.v2.tests.explain.fitted_folds import make_folds
+from src.v2.modeling.learners import xgboost_trees
+from src.v2.modeling.learners.xgboost_shap import interaction_rows
+from src.v2.tests.explain.fitted_folds import booster_of, make_folds
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +46,9 @@ def test_strengths_equal_a_loop_over_the_oracle(classes: int) -> None:
     _, strengths = interactions(sample, fits, 10_000, seed=1)
     sizes = []
     for fit in fits:
-        values = shap.TreeExplainer(fit.model.booster).shap_interaction_values(fit.test.features)
+        values = shap.TreeExplainer(booster_of(fit.model)).shap_interaction_values(
+            fit.test.features
+        )
         values = values @ np.array([-2, -1, 0, 1, 2]) / 3 if classes > 2 else values
         for row in values:
             both = [[abs(row[i, j] + row[j, i]) for j in range(5)] for i in range(5)]
@@ -146,7 +149,7 @@ def test_the_rows_spread_evenly_over_dates_and_follow_the_seed(
         asked.append(features)
         return interaction_rows(booster, features, *others)
 
-    monkeypatch.setattr(module, "interaction_rows", record)
+    monkeypatch.setattr(xgboost_trees, "interaction_rows", record)
     one = interactions(sample, fits, 160, 1)[1]
     taken = {row.tobytes() for row in np.concatenate(asked)}
     chosen = [row.tobytes() in taken for row in sample.features]

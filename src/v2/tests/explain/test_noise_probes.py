@@ -22,12 +22,13 @@ from src.v2.explain.noise_probes import (
     fit_with_chance,
     noise_line,
 )
-from src.v2.explain.shap_values import explain_rows
 from src.v2.explanation_records import NoiseLine
-from src.v2.modeling.learners.linear import LinearLearner
+from src.v2.modeling.learners import xgboost_trees
+from src.v2.modeling.learners.xgboost_shap import explain_rows
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import FoldFit, Trainer, forecast_table
+from src.v2.tests.explain.fitted_folds import booster_of
 from src.v2.tests.explain.probed_runs import NAMES, SHARED, SIGNAL, Run, make_run
 
 CONFIG = ExplainConfig(permutation_rows=2000)
@@ -157,7 +158,7 @@ def test_a_long_window_is_fitted_on_spaced_dates_of_the_same_purged_rows(
     learner = trainer.learner
     assert isinstance(learner, XGBoostLearner)
     kept = found.train_rows / fit.train_rows
-    config = json.loads(found.model.booster.save_config())
+    config = json.loads(booster_of(found.model).save_config())
     weight = config["learner"]["gradient_booster"]["tree_train_param"]["min_child_weight"]
     assert float(weight) == pytest.approx(kept * learner.leaf_weight, rel=1e-4)
 
@@ -185,7 +186,7 @@ def test_shares_are_means_over_the_fits_of_xgboosts_contributions_on_the_explain
         asked.append((booster, matrix))
         return plain(booster, matrix, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(noise_probes, "explain_rows", keep)
+    monkeypatch.setattr(xgboost_trees, "explain_rows", keep)
     found, shares = line(planted)
     numbers = [fit.fold.number for fit in planted.fits]
     assert found.folds == (numbers[0], numbers[(len(numbers) - 1) // 2], numbers[-1])
@@ -293,7 +294,7 @@ def test_five_classes_are_explained_by_the_highest_over_the_lowest() -> None:
     told = keys.join(rows, on=["date", "ticker"], how="left", maintain_order="left")
     panel = drawn.append(run.fits[0].test.take(told["fold"].is_not_null().to_numpy()), 5)
     matrix = xgboost.DMatrix(panel.features, feature_names=list(panel.names))
-    parts = fit.model.booster.predict(matrix, pred_contribs=True)[..., :-1]
+    parts = booster_of(fit.model).predict(matrix, pred_contribs=True)[..., :-1]
     size = np.abs(signed_values(parts)).mean(axis=0)
     expected = (size / size.sum())[: len(NAMES)]
     np.testing.assert_allclose(list(shares.values()), expected, rtol=1e-4, atol=1e-9)
@@ -306,9 +307,3 @@ def test_the_probed_fit_forecasts_like_the_real_one(planted: Run, probed: FoldFi
         for each in (fit, probed)
     )
     assert np.corrcoef(first, second)[0, 1] > 0.8
-
-
-def test_only_xgboost_is_probed(planted: Run) -> None:
-    trainer = dataclasses.replace(planted.trainer, learner=LinearLearner(0))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="LinearLearner"):
-        fit_with_chance(planted.fits[-1], trainer, chance(planted))

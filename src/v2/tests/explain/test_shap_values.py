@@ -13,13 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.v2.errors import ModelError
-from src.v2.explain import shap_values
-from src.v2.explain.shap_values import (
-    explain_rows,
-    interaction_rows,
-    margins,
-    sample_rows_by_date,
-)
+from src.v2.explain.shap_values import sample_rows_by_date
+from src.v2.modeling.learners.additivity import check_additivity
+from src.v2.modeling.learners.xgboost_shap import explain_rows, interaction_rows, margins
 
 Array = np.ndarray[Any, Any]
 
@@ -138,13 +134,13 @@ def test_values_add_up_to_the_margin(kind: str) -> None:
 
 def test_contributions_that_do_not_add_up_are_refused() -> None:
     sums = np.full((2, 1), 3.0)
-    shap_values._check_additivity(sums, np.full((2, 1), 3.0002), "margin")
+    check_additivity(sums, np.full((2, 1), 3.0002), "margin")
     with pytest.raises(ModelError, match="must add up to the model's margin"):
-        shap_values._check_additivity(sums, np.full((2, 1), 3.001), "margin")
+        check_additivity(sums, np.full((2, 1), 3.001), "margin")
     with pytest.raises(ModelError, match="must add up"):
-        shap_values._check_additivity(sums * np.nan, sums, "margin")
-    shap_values._check_additivity(sums * 0, sums * 0, "margin")
-    shap_values._check_additivity(sums[:0], sums[:0], "margin")
+        check_additivity(sums * np.nan, sums, "margin")
+    check_additivity(sums * 0, sums * 0, "margin")
+    check_additivity(sums[:0], sums[:0], "margin")
 
 
 class Wrong:

@@ -15,12 +15,16 @@ from src.v2.config import ModelConfig
 from src.v2.errors import ConfigError, ModelError
 from src.v2.modeling.intervals import IntervalLevel, ReturnIntervals
 from src.v2.modeling.learners.base import TrainingRows
-from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, XGBoostModel, load_xgboost
+from src.v2.modeling.learners.xgboost_trees import (
+    BOOSTER_NAME,
+    XGBoostLearner,
+    XGBoostModel,
+    load_xgboost,
+)
 from src.v2.modeling.model_card import ModelCard, model_name
 from src.v2.modeling.model_file import (
     CARD_NAME,
     DRIFT_NAME,
-    MODEL_NAME,
     newest_model,
     package_hash,
     read_card,
@@ -83,9 +87,9 @@ def test_a_saved_model_comes_back_as_it_was(
 ) -> None:
     path = save_model(model, CARD, tmp_path / "m")
     assert read_card(path) == CARD
-    back = load_xgboost(path / MODEL_NAME)
+    back = load_xgboost(path / BOOSTER_NAME)
     assert np.array_equal(back.predict(rows.features), model.predict(rows.features))
-    assert sorted(file.name for file in path.iterdir()) == [CARD_NAME, MODEL_NAME]
+    assert sorted(file.name for file in path.iterdir()) == [CARD_NAME, BOOSTER_NAME]
 
 
 def test_an_existing_path_is_replaced_only_when_told(tmp_path: Path, model: XGBoostModel) -> None:
@@ -131,10 +135,10 @@ def test_the_hash_of_a_model_folder_changes_with_either_file(
 ) -> None:
     path = save_model(model, CARD, tmp_path / "m")
     hashes = {package_hash(path)}
-    for name in (CARD_NAME, MODEL_NAME):
+    for name in (CARD_NAME, BOOSTER_NAME):
         (path / name).write_bytes((path / name).read_bytes() + b" ")
         hashes.add(package_hash(path))
-    (path / MODEL_NAME).unlink()
+    (path / BOOSTER_NAME).unlink()
     assert package_hash(path) is None
     assert len(hashes) == 3 and None not in hashes
 
@@ -185,9 +189,9 @@ def test_a_damaged_card_does_not_hide_a_good_model(tmp_path: Path, model: XGBoos
 
 def test_a_damaged_booster_is_refused(tmp_path: Path, model: XGBoostModel) -> None:
     path = save_model(model, CARD, tmp_path / "m")
-    (path / MODEL_NAME).write_bytes(b"not a model")
+    (path / BOOSTER_NAME).write_bytes(b"not a model")
     with pytest.raises(ModelError, match="is no XGBoost model"):
-        load_xgboost(path / MODEL_NAME)
+        load_xgboost(path / BOOSTER_NAME)
 
 
 def test_the_newest_model_is_the_one_trained_last(tmp_path: Path, model: XGBoostModel) -> None:

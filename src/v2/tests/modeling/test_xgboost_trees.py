@@ -37,7 +37,7 @@ def test_forecasts_have_one_shape_a_kind(classes: int, shape: tuple[int, ...]) -
 
 def test_the_same_rows_and_seed_give_the_same_bytes() -> None:
     rows = _rows(500)
-    first, second = (_learner().fit(rows, 20).booster.save_raw() for _ in range(2))
+    first, second = (_learner().fit(rows, 20).content() for _ in range(2))
     assert first == second
 
 

@@ -24,7 +24,7 @@ SETTINGS = {
     "label": {"mode": "regression", "forward_days": 21, "entry_lag": 1},
     "validation": {"scheme": "expanding", "embargo_sessions": 0},
     "data": {"market_ticker": None},
-    "model": {"learner": "xgboost", "learning_rate": 0.05, "max_depth": 6, "device": "cpu"},
+    "model": {"type": "xgboost", "learning_rate": 0.05, "max_depth": 6, "device": "cpu"},
 }
 METRICS = {"cv_rank_ic_mean": 0.0213, "cv_rank_ic_std": 0.04, "final_r2": -0.01, "cv_dates": 800.0}
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 from src.v2.config import MlflowConfig
+from src.v2.modeling.learners.xgboost_trees import BOOSTER_NAME
 from src.v2.modeling.model_card import ModelCard
-from src.v2.modeling.model_file import CARD_NAME, MODEL_NAME, package_hash, side_files
+from src.v2.modeling.model_file import CARD_NAME, package_hash, side_files
 from src.v2.tests.tracking.conftest import FEATURES
 from src.v2.tracking.package_cache import PACKAGE_TAG
 from src.v2.tracking.runs import training_run
@@ -59,13 +60,13 @@ def log_model_run(
     card = dataclasses.replace(CARD, **changes)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        shutil.copyfile(booster, folder / MODEL_NAME)
+        shutil.copyfile(booster, folder / BOOSTER_NAME)
         (folder / CARD_NAME).write_text(json.dumps(dataclasses.asdict(card)))
         tags = {PACKAGE_TAG: package_hash(folder) or ""}
         with training_run(config, run_name="r") as run:
             if example is None:
                 run._publish_model(run._create_model((), {}, tags), folder)
             else:
-                model = folder / MODEL_NAME
+                model = folder / BOOSTER_NAME
                 run.log_model(model, example=example, tags=tags, beside=side_files(folder))
     return run.run_id

@@ -14,7 +14,8 @@ import pytest
 
 from src.v2.config import MlflowConfig
 from src.v2.errors import ConfigError, ModelError, TrackingError
-from src.v2.modeling.model_file import CARD_NAME, MODEL_NAME, package_hash, read_card
+from src.v2.modeling.learners.xgboost_trees import BOOSTER_NAME
+from src.v2.modeling.model_file import CARD_NAME, package_hash, read_card
 from src.v2.tests.tracking.conftest import free_port
 from src.v2.tests.tracking.registered import CARD, log_model_run
 from src.v2.tracking.package_cache import PACKAGE_TAG
@@ -61,7 +62,7 @@ def test_what_was_registered_comes_back_whole_by_every_name(
         assert found.version.aliases == (CHAMPION,)
         assert found.version.tags["verdict"] == "evidence"
         assert read_card(found.folder) == CARD
-        assert (found.folder / MODEL_NAME).read_bytes() == boosters["regression"].read_bytes()
+        assert (found.folder / BOOSTER_NAME).read_bytes() == boosters["regression"].read_bytes()
         assert package_hash(found.folder) == made.tags[PACKAGE_TAG]
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
@@ -157,7 +158,7 @@ def test_a_model_changed_in_the_store_is_refused_and_nothing_is_kept(
 def test_a_model_removed_from_the_store_is_named(
     two_versions: Registry, sqlite_store: MlflowConfig, tmp_path: Path
 ) -> None:
-    _stored(sqlite_store, MODEL_NAME).unlink()
+    _stored(sqlite_store, BOOSTER_NAME).unlink()
     with pytest.raises(ModelError, match=r"does not give model\.ubj of version 1"):
         resolve(sqlite_store, CHAMPION_URI, tmp_path / "cache")
 
@@ -167,7 +168,7 @@ def test_a_damaged_cache_is_filled_again(
 ) -> None:
     folder = resolve(sqlite_store, CHAMPION_URI, tmp_path / "cache").folder
     before = package_hash(folder)
-    (folder / MODEL_NAME).write_bytes(b"garbage")
+    (folder / BOOSTER_NAME).write_bytes(b"garbage")
     assert resolve(sqlite_store, CHAMPION_URI, tmp_path / "cache").folder == folder
     assert package_hash(folder) == before
 
@@ -175,7 +176,7 @@ def test_a_damaged_cache_is_filled_again(
 def test_a_version_made_by_other_hands_has_no_hash_and_is_refused(
     two_versions: Registry, sqlite_store: MlflowConfig, client_of: ClientOf, tmp_path: Path
 ) -> None:
-    source = str(_stored(sqlite_store, MODEL_NAME).parent)
+    source = str(_stored(sqlite_store, BOOSTER_NAME).parent)
     client_of(sqlite_store).create_model_version("stock_prediction", source)
     with pytest.raises(ModelError, match="it cannot be verified"):
         resolve(sqlite_store, "models:/stock_prediction/3", tmp_path / "cache")
