@@ -61,6 +61,7 @@ PRIVATE_LIBRARIES = {
         "tracking/scoring_model.py",
         "scale/",
     ),
+    "skops": ("modeling/learners/hist_gradient_boosting.py",),
     "dask": ("scale/",),
     "distributed": ("scale/",),
     "numba": ("features/",),
