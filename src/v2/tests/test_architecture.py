@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "src" / "v2"
 
 FLOORS = [
-    {"errors", "config", "config_sources", "console"},
+    {
+        *("errors", "console", "config", "config_sources"),
+        *("config_types", "config_training", "config_commands"),
+    },
     {"evaluation_records", "case_records"},
     {"explanation_records", "detail_records"},
     {"records"},
