@@ -22,7 +22,9 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_random_walks_show_no_skill(seed: int) -> None:
     metrics = api.train(random_walk_bars(25, 1200, seed), SETTINGS).result.metrics
     assert metrics["cv_r2_pooled"] < 0.01
@@ -102,7 +104,7 @@ def _until(bars: pl.DataFrame, day: dt.date) -> pl.DataFrame:
     "fate",
     [
         "delisted",
-        "listed",
+        pytest.param("listed", marks=pytest.mark.slow),
         pytest.param("halted", marks=pytest.mark.slow),
         pytest.param("halted for good", marks=pytest.mark.slow),
     ],

@@ -302,6 +302,7 @@ def test_a_ticker_that_is_unfit_is_counted_and_named(
     assert record["dropped_rows"][0]["ticker"] == "T002"
 
 
+@pytest.mark.slow
 def test_five_classes_by_quintile(make_workplace: Callable[[], Workplace]) -> None:
     place = make_workplace()
     bars = place.bars("rated", random_walk_bars(25, 900, 4))

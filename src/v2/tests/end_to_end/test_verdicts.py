@@ -75,7 +75,10 @@ def test_a_shuffled_split_is_called_implausible_and_its_ratings_are_withheld() -
     assert rows["rating"].unique().to_list() == ["implausible: check for leakage"]
 
 
-@pytest.mark.parametrize("drift", [0.0, 0.001, -0.001])
+@pytest.mark.parametrize(
+    "drift",
+    [0.001, *(pytest.param(drift, marks=pytest.mark.slow) for drift in (0.0, -0.001))],
+)
 def test_the_expanding_mean_never_trips_the_guard(
     monkeypatch: pytest.MonkeyPatch, drift: float
 ) -> None:
@@ -109,6 +112,7 @@ def test_a_small_universe_is_judged_by_its_forecasts_and_makes_no_claim_on_ranks
     assert any("8 tickers a date are too few" in reason for reason in evaluation.verdict.reasons)
 
 
+@pytest.mark.slow
 def test_each_configuration_on_the_same_bars_is_one_more_trial(
     make_workplace: pytest.FixtureRequest,
 ) -> None:
