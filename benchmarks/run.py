@@ -110,7 +110,13 @@ SECTIONS = (
         "benchmarks.shuffled_split",
         needs_bars=False,
     ),
-    Section("external_memory", "A panel on disk", "benchmarks.external_memory", needs_bars=False),
+    Section(
+        "external_memory",
+        "A panel on disk",
+        "benchmarks.external_memory",
+        ("--tickers", "250", "500", "1000", "2000", "--years", "6", "--rows-at-once", "100000"),
+        needs_bars=False,
+    ),
     Section(
         "external_memory_large",
         "A panel of 50 million rows",

@@ -59,6 +59,13 @@ def test_the_committed_experiments_are_arms_with_names_that_show_their_values() 
     assert arms[0].run_name == "exp_default_lr=0.05_depth=6"
 
 
+def test_the_committed_learners_are_arms_of_their_own_type() -> None:
+    files = sorted(str(path) for path in (ROOT / "experiments" / "learners").glob("*.yaml"))
+    arms = _lay(*files)[1:]
+    assert [arm.config.model.type for arm in arms] == ["hist_gradient_boosting", "mlp", "ridge"]
+    assert [arm.name for arm in arms] == [arm.config.model.type for arm in arms]
+
+
 def test_sweeps_make_their_grid_and_the_words_make_the_arm_again() -> None:
     arms = _lay("--sweep", "model.max_depth=2,3", "--sweep", "model.rate_drop=0,0.1", "--seed", "7")
     values = [(arm.config.model.max_depth, arm.config.model.rate_drop) for arm in arms[1:]]
