@@ -7,7 +7,9 @@ from types import MappingProxyType
 
 QUESTIONS: Mapping[str, str] = MappingProxyType(
     {
-        "truncation_equality": "Do features stay when all later bars and values of context are cut away?",
+        "truncation_equality": (
+            "Do features stay when all later bars and values of context are cut away?"
+        ),
         "future_perturbation": "Do features stay when all later bars and values of context change?",
         "delisting": "Do features stay when a ticker ends later?",
         "isolation": "Are ticker-wise features those of the ticker alone?",
