@@ -91,14 +91,15 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def _train(config: Config, meter: Meter) -> TrainingResult:
-    from src.v2 import pipeline
     from src.v2.data.sources import load_bars
     from src.v2.ledgers import uncounted
+    from src.v2.pipeline import train_model
+    from src.v2.preparation import prepare_panel
 
     with meter.stage("bars"):
         bars, market, coverage = load_bars(config.data)
-    prepared = pipeline.prepare_panel(bars, market, coverage, config, meter)
-    return pipeline.train_model(prepared, config, meter, uncounted(), no_progress).result
+    prepared = prepare_panel(bars, market, coverage, config, meter)
+    return train_model(prepared, config, meter, uncounted(), no_progress).result
 
 
 def _write_page(result: TrainingResult, meter: Meter) -> int:

@@ -64,11 +64,12 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
 
 def _train(config: Any, scratch: Path) -> tuple[dict[str, float], float, list[Any], int, int]:
     """Train as the command does, and keep the windows that were fitted."""
-    from src.v2 import pipeline
     from src.v2.data.sources import load_bars
     from src.v2.ledgers import uncounted
     from src.v2.modeling.learners import xgboost_trees
     from src.v2.modeling.model_file import save_model
+    from src.v2.pipeline import train_model
+    from src.v2.preparation import prepare_panel
     from src.v2.tracking.runs import training_run
     from src.v2.tracking.store import prepare_store
     from src.v2.training_summary import log_mlflow_metrics
@@ -86,9 +87,9 @@ def _train(config: Any, scratch: Path) -> tuple[dict[str, float], float, list[An
     stages = Stages()
     with stages.stage("bars"):
         bars, market, coverage = load_bars(config.data)
-    prepared = pipeline.prepare_panel(bars, market, coverage, config, stages)
+    prepared = prepare_panel(bars, market, coverage, config, stages)
     with training_run(config.mlflow, run_name="benchmark") as run:
-        trained = pipeline.train_model(prepared, config, stages, uncounted(), no_progress)
+        trained = train_model(prepared, config, stages, uncounted(), no_progress)
         with stages.stage("MLflow run"):
             folder = save_model(trained.model, trained.card, scratch / "model")
             log_mlflow_metrics(

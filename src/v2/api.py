@@ -26,14 +26,16 @@ from src.v2.data.universe import (
     universe_coverage,
     universe_lines,
 )
+from src.v2.decision_rows import decision_rows
 from src.v2.errors import ConfigError, DataError, ModelError
-from src.v2.forecasting import USUAL_COVERAGE, Forecast, decision_rows, rank_last_date
+from src.v2.forecasting import USUAL_COVERAGE, Forecast, rank_last_date
 from src.v2.ledgers import uncounted
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.making import load_learned
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import read_card
-from src.v2.pipeline import Trained, prepare_panel, train_model
+from src.v2.pipeline import Trained, train_model
+from src.v2.preparation import prepare_panel
 from src.v2.records import Coverage, Drop, UniverseCoverage
 from src.v2.scale.opening import open_engine
 

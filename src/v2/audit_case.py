@@ -13,7 +13,7 @@ from src.v2.evaluation.leakage import bars_probes, feature_probes, fold_probes, 
 from src.v2.features.families import active_features, load_own_features
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import FoldFit, Trainer, make_trainer
-from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.preparation import Prepared, prepare_panel
 from src.v2.records import Coverage
 
 TICKERS_FITTED = 100

@@ -44,7 +44,7 @@ from src.v2.features.families import load_own_features
 from src.v2.modeling.baseline_fits import permuted_fits
 from src.v2.modeling.folds import MIN_TRAIN_SPANS, schedule_folds
 from src.v2.modeling.walk_forward import FoldFit, make_trainer
-from src.v2.pipeline import prepare_panel
+from src.v2.preparation import prepare_panel
 from src.v2.records import Coverage
 
 log = logging.getLogger(__name__)

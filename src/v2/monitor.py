@@ -78,7 +78,7 @@ def _monitor(first: Config, argv: Sequence[str], run_log: RunLog) -> MonitorResu
 
 def _look(config: Config, path: Path, shown: str, now: dt.datetime) -> MonitorResult:
     """Read the log and the bars, and make every check."""
-    from src.v2.forecasting import decision_rows
+    from src.v2.decision_rows import decision_rows
     from src.v2.lifecycle.monitoring import monitor_model
     from src.v2.lifecycle.prediction_log import read_log
     from src.v2.lifecycle.state_checks import newest_rows

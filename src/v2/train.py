@@ -26,7 +26,8 @@ from src.v2.console import (
 from src.v2.errors import ConfigError, OmninmoError, TrackingError
 
 if TYPE_CHECKING:
-    from src.v2.pipeline import Prepared, Trained
+    from src.v2.pipeline import Trained
+    from src.v2.preparation import Prepared
     from src.v2.records import Coverage
     from src.v2.run_files import Written
     from src.v2.tracking.runs import TrackedRun
@@ -83,10 +84,10 @@ def _train(config: Config, run_log: RunLog, stack: ExitStack) -> Trained:
     _check_folders(config)
     store = _StorePreparation(config.mlflow)
     with stages.stage("libraries"):
-        from src.v2 import pipeline
         from src.v2.data.context import load_context
         from src.v2.data.sources import load_bars
         from src.v2.modeling.learners.xgboost_trees import check_device
+        from src.v2.preparation import prepare_panel
         from src.v2.scale.opening import open_engine
     check_device(config.model)
     engine = stack.enter_context(open_engine(config, stages))
@@ -102,9 +103,7 @@ def _train(config: Config, run_log: RunLog, stack: ExitStack) -> Trained:
         show_note(
             f"data.sectors knows no sector of {len(unknown)} of {len(coverage.tickers)} tickers."
         )
-    prepared = pipeline.prepare_panel(
-        bars, market, coverage, config, stages, context, engine, progress_bar
-    )
+    prepared = prepare_panel(bars, market, coverage, config, stages, context, engine, progress_bar)
     with stages.stage("waiting for MLflow"):
         store.wait()
     return _train_prepared(prepared, config, stages, run_log, now, started)
@@ -119,18 +118,16 @@ def _train_prepared(
     started: float,
 ) -> Trained:
     """Train on a panel, and write everything down."""
-    from src.v2 import pipeline
     from src.v2.ledgers import counted
     from src.v2.page.identity import RunIdentity
+    from src.v2.pipeline import train_model
     from src.v2.run_files import planned_name, write_files
     from src.v2.tracking.runs import training_run
 
     coverage = prepared.coverage
     tags = _tags(config, coverage, now)
     with training_run(config.mlflow, run_name=_run_name(config, coverage, now), tags=tags) as run:
-        trained = pipeline.train_model(
-            prepared, config, stages, counted(config, coverage), progress_bar
-        )
+        trained = train_model(prepared, config, stages, counted(config, coverage), progress_bar)
         card = dataclasses.replace(trained.card, git_commit=tags.get("git_commit"))
         trained = dataclasses.replace(trained, card=card)
         identity = RunIdentity(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from src.v2.lifecycle.search_space import Dimension
     from src.v2.lifecycle.study import SearchStudy
     from src.v2.lifecycle.tuning import Tuned
-    from src.v2.pipeline import Prepared
+    from src.v2.preparation import Prepared
 
 COMMAND = "python -m src.v2.tune"
 TRAIN = "python -m src.v2.train"

@@ -31,7 +31,8 @@ from src.v2.lifecycle.variations import Arm, deciding_settings
 from src.v2.modeling.folds import Fold
 from src.v2.modeling.walk_forward import FoldFit, make_trainer, walk_forward
 from src.v2.out_of_sample import fold_result, show_walk_forward
-from src.v2.pipeline import Prepared, final_losses
+from src.v2.pipeline import final_losses
+from src.v2.preparation import Prepared
 from src.v2.records import FoldResult
 
 

@@ -14,7 +14,7 @@ from src.v2.console import Stages, Track
 from src.v2.data.context import load_context
 from src.v2.data.sources import load_bars
 from src.v2.errors import ConfigError, OmninmoError
-from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.preparation import Prepared, prepare_panel
 from src.v2.records import Coverage
 
 BY_FIT = {"half_life_sessions", "train_stride"}

@@ -13,7 +13,7 @@ from src.v2.evaluation.metrics import daily_ic
 from src.v2.lifecycle.arms import walk_folds
 from src.v2.modeling.folds import Fold
 from src.v2.modeling.walk_forward import forecast_table
-from src.v2.pipeline import Prepared
+from src.v2.preparation import Prepared
 
 
 @dataclass(frozen=True, slots=True)

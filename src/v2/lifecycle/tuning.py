@@ -29,7 +29,7 @@ from src.v2.lifecycle.trial_walks import Folds, mean_rank_ic, walk_scored
 from src.v2.modeling.folds import Fold
 from src.v2.modeling.learners.xgboost_trees import leaf_weight
 from src.v2.modeling.walk_forward import train_stride
-from src.v2.pipeline import Prepared
+from src.v2.preparation import Prepared
 
 LEVEL = 0.05
 

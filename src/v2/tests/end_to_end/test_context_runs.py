@@ -17,14 +17,14 @@ from src.v2.config_sources import load_config
 from src.v2.console import Stages
 from src.v2.data.context import Context, load_context
 from src.v2.data.sources import load_bars
+from src.v2.decision_rows import decision_rows
 from src.v2.errors import DataError, ModelError
 from src.v2.features.as_of import needed_context
 from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
-from src.v2.forecasting import decision_rows
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import read_card
-from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.preparation import Prepared, prepare_panel
 from src.v2.summary_text import left_out_line
 from src.v2.tests.end_to_end.test_predict_reasons import made_card
 from src.v2.tests.synthetic import random_walk_bars

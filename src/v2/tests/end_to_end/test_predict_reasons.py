@@ -17,10 +17,11 @@ import pytest
 
 from src.v2 import api, predict
 from src.v2.config import FeaturesConfig, ModelConfig
+from src.v2.decision_rows import decision_rows
 from src.v2.explain.places import places
 from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
-from src.v2.forecasting import Forecast, decision_rows, explained_quantity, shared_values
+from src.v2.forecasting import Forecast, explained_quantity, shared_values
 from src.v2.modeling.learners.base import FittedModel, TrainingRows
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner
 from src.v2.modeling.model_card import ModelCard

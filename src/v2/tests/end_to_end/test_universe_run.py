@@ -20,7 +20,8 @@ from src.v2.data.universe import load_universe
 from src.v2.errors import ModelError
 from src.v2.ledgers import uncounted
 from src.v2.modeling.model_file import save_model
-from src.v2.pipeline import Trained, prepare_panel, train_model
+from src.v2.pipeline import Trained, train_model
+from src.v2.preparation import prepare_panel
 from src.v2.summary_record import summary_record
 from src.v2.tests.synthetic import random_walk_bars
 from src.v2.tests.workplace import SMALL, Workplace

@@ -147,7 +147,8 @@ def test_sectors_reach_the_exchange_of_tickers_and_the_portfolio() -> None:
     from src.v2.console import Stages, no_progress
     from src.v2.data.context import Context
     from src.v2.ledgers import uncounted
-    from src.v2.pipeline import prepare_panel, train_model
+    from src.v2.pipeline import train_model
+    from src.v2.preparation import prepare_panel
 
     bars = random_walk_bars(24, 800, 9)
     sectors = {f"T{number:03d}": "even" if number % 2 == 0 else "odd" for number in range(23)}

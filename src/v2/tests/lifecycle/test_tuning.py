@@ -24,7 +24,7 @@ from src.v2.lifecycle.tuning import conclude, search
 from src.v2.lifecycle.tuning_text import tuning_sentences
 from src.v2.lifecycle.variations import Arm
 from src.v2.modeling.folds import Fold
-from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.preparation import Prepared, prepare_panel
 from src.v2.tests.evaluation.leakage.planted import coverage_of
 from src.v2.tests.synthetic import random_walk_bars, weekdays
 

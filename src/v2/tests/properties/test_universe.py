@@ -25,7 +25,7 @@ from src.v2.features.inputs import market_sessions
 from src.v2.features.registry import Feature
 from src.v2.modeling.labels import MAX_STRETCH, LabelPlan, Rule, Target, add_labels
 from src.v2.modeling.panel import build_panel
-from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.preparation import Prepared, prepare_panel
 from src.v2.tests.synthetic import ragged, random_walk_bars
 
 TICKERS, SESSIONS, SPAN = 16, 160, 6

@@ -19,7 +19,8 @@ from src.v2.explain import drift, noise_probes
 from src.v2.ledgers import uncounted
 from src.v2.modeling import baseline_fits
 from src.v2.modeling.feature_rows import StoredRows
-from src.v2.pipeline import Prepared, prepare_panel, train_model
+from src.v2.pipeline import train_model
+from src.v2.preparation import Prepared, prepare_panel
 from src.v2.scale.engine import Engine
 from src.v2.scale.opening import open_engine
 from src.v2.tests.evaluation.leakage.planted import coverage_of

@@ -10,7 +10,7 @@ from src.v2.console import Stages
 from src.v2.features.registry import Feature
 from src.v2.modeling.labels import plan_label
 from src.v2.modeling.panel import Panel, build_panel
-from src.v2.pipeline import Prepared, prepare_panel
+from src.v2.preparation import Prepared, prepare_panel
 from src.v2.records import Coverage
 
 SETTINGS = {
