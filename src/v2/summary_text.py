@@ -12,6 +12,13 @@ from src.v2.records import Drop, TrainingResult
 TOP_FEATURES = 10
 SHOWN_NAMES = 5
 
+_LACKS = (
+    ", which the bars lack",
+    ", which is not given",
+    ", which has no value on the dates of the bars",
+)
+"""How the reason ends where a feature lacks an input."""
+
 
 def reading(result: TrainingResult) -> str:
     """Say the verdict in a few sentences."""
@@ -96,7 +103,7 @@ def left_out_line(left_out: Mapping[str, str]) -> str:
     """Say in one line which features are left out, and what is not there that they need."""
     lack = [
         reason.removeprefix("needs ").removesuffix(end).split(", ")
-        for end in (", which the bars lack", ", which is not given")
+        for end in _LACKS
         for reason in left_out.values()
         if reason.endswith(end)
     ]

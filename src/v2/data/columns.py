@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 import polars as pl
 
 from src.v2.data.numbers import read_numbers
+from src.v2.errors import DataError
 
 PRICES = ("open", "high", "low", "close")
 NUMBERS = (*PRICES, "volume")
@@ -112,7 +113,8 @@ def read_types(raw: pl.DataFrame, own_columns: Collection[str] = ()) -> pl.DataF
     Raises
     ------
     DataError
-        When the commas of a column, other than volume, may be decimal marks or not.
+        When the commas of a column, other than volume, may be decimal marks or not, or none of
+        its dates tells day from month.
     """
     own = [name for name in own_columns if name in raw.columns and name not in SCHEMA]
     columns: list[pl.Series] = []
@@ -121,6 +123,7 @@ def read_types(raw: pl.DataFrame, own_columns: Collection[str] = ()) -> pl.DataF
     for name in [name for name in SCHEMA if name in raw.columns] + own:
         cells = raw.get_column(name)
         if name == "date":
+            check_day_and_month(cells)
             read = read_dates(cells)
         elif name == "ticker":
             read = cells.cast(pl.String, strict=False).str.strip_chars()
@@ -191,16 +194,29 @@ def _text_dates(cells: pl.Series) -> pl.Series:
     return best
 
 
-def ambiguous_date(cells: pl.Series) -> str | None:
-    """Give a date whose day and month cannot be told apart, if that holds for all of a column.
+def check_day_and_month(cells: pl.Series) -> None:
+    """Refuse a column of dates where no date tells whether the day or the month comes first.
 
     Parameters
     ----------
     cells
         As read from a file; 03/04/2019 is ambiguous, 03/13/2019 tells how the others are meant.
+
+    Raises
+    ------
+    DataError
+        When all dates can be read either way, and would not be the same.
     """
-    if cells.dtype != pl.String:
-        return None
+    unclear = None if cells.dtype != pl.String else _ambiguous_date(cells)
+    if unclear is not None:
+        raise DataError(
+            f"The column {cells.name} must tell day from month; '{unclear}' can be read in two "
+            "ways, as can all its other dates. Write them as 2019-03-04."
+        )
+
+
+def _ambiguous_date(cells: pl.Series) -> str | None:
+    """Give a date whose day and month cannot be told apart, if that holds for all of a column."""
     text = cells.str.strip_chars()
     text = text.filter(~_is_missing(text)).unique(maintain_order=True)
     read = [text.str.to_date(form, strict=False) for form in ("%m/%d/%Y", "%d/%m/%Y")]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from src.v2.data.columns import ALIASES, ambiguous_date, read_dates
+from src.v2.data.columns import ALIASES, check_day_and_month, read_dates
 from src.v2.data.files import read_table
 from src.v2.errors import DataError
 from src.v2.records import UniverseCoverage
@@ -135,13 +135,11 @@ def load_universe(path: Path) -> Universe:
         ]
     )
     _check_rows(path, cells, table)
-    both = pl.concat([cells[name].cast(pl.String) for name in ("from", "to")])
-    unclear = ambiguous_date(both)
-    if unclear is not None:
-        raise DataError(
-            f"The dates of data.universe must tell day from month; {unclear} in {path} can be read "
-            "in two ways, as can all others there. Write them as 2019-03-04."
-        )
+    both = pl.concat([cells[name].cast(pl.String) for name in ("from", "to")]).rename("from or to")
+    try:
+        check_day_and_month(both)
+    except DataError as error:
+        raise DataError(f"data.universe: {path} cannot be used. {error}") from error
     return _merge(table.with_columns(pl.col("to").fill_null(dt.date.max)), 0)
 
 

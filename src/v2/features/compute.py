@@ -138,7 +138,9 @@ def usable_features(
         if missing:
             left_out[feature.name] = f"needs {', '.join(missing)}, which the bars lack"
         elif absent:
-            left_out[feature.name] = f"needs {', '.join(absent)}, which is not given"
+            named = context is not None and set(absent) <= set(context.series)
+            why = "has no value on the dates of the bars" if named else "is not given"
+            left_out[feature.name] = f"needs {', '.join(absent)}, which {why}"
         elif unmet:
             left_out[feature.name] = f"needs {', '.join(unmet)}, which is left out"
         else:

@@ -108,6 +108,25 @@ def test_a_price_that_may_be_read_two_ways_is_refused(name: str) -> None:
     assert read_types(pl.DataFrame({"volume": ["50,109", "49"]}))["volume"].sum() == 50158.0
 
 
+@pytest.mark.parametrize("dates", [["01/02/2019", "01/03/2019"], ["03/04/2019"]])
+def test_dates_that_never_tell_day_from_month_are_refused(dates: list[str]) -> None:
+    text = rf"^The column date must tell day from month; '{dates[0]}' can be read in two ways"
+    with pytest.raises(DataError, match=text):
+        read_types(pl.DataFrame({"date": dates}))
+
+
+@pytest.mark.parametrize(
+    ("dates", "first"),
+    [
+        (["01/02/2019", "31/03/2019"], dt.date(2019, 2, 1)),
+        (["01/02/2019", "03/31/2019"], dt.date(2019, 1, 2)),
+        (["03/03/2019", ""], dt.date(2019, 3, 3)),
+    ],
+)
+def test_one_date_tells_how_all_are_meant(dates: list[str], first: dt.date) -> None:
+    assert read_types(pl.DataFrame({"date": dates}))["date"][0] == first
+
+
 def test_names_in_any_case() -> None:
     names = ["Date", "SYMBOL", "Open", "HIGH", "low", "Close*", "Adj. Close", "Vol"]
     assert match_names(names) == {

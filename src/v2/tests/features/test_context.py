@@ -171,7 +171,8 @@ def test_without_series_and_sectors_their_features_are_left_out_by_name() -> Non
 def test_a_series_that_ended_before_the_bars_is_left_out_by_name() -> None:
     old = Context({"vix": pl.DataFrame({"date": [dt.date(2010, 1, 4)], "value": [20.0]})})
     result = compute_features(BARS, [FEATURES["vix_level"]], context=old)
-    assert result.left_out == {"vix_level": "needs vix, which is not given"}
+    reason = "needs vix, which has no value on the dates of the bars"
+    assert result.left_out == {"vix_level": reason}
 
 
 def test_a_feature_of_the_sector_needs_the_one_it_compares() -> None:
