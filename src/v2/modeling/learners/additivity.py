@@ -11,16 +11,24 @@ from src.v2.errors import ModelError
 Array = np.ndarray[Any, Any]
 
 ADDITIVITY_TOLERANCE = 1e-4
-"""Largest allowed error of a row's sum, as a share of the largest absolute value wanted."""
+"""Largest allowed error of a sum, as a share of what is wanted or of what is added up.
+
+The larger of the two counts: the parts of one row can nearly cancel, and rounding is as large as
+the parts are.
+"""
 
 
-def check_additivity(sums: Array, wanted: Array, name: str) -> None:
+def check_additivity(parts: Array, base: Array | float, wanted: Array, name: str) -> None:
     """Refuse sums of parts that differ from what they must add up to.
 
     Parameters
     ----------
-    sums, wanted
-        Arrays of one shape.
+    parts
+        Array (..., features).
+    base
+        What the parts are added to, of the shape of what is wanted, or one number.
+    wanted
+        Array (...): what each row must add up to.
     name
         What is wanted, in words.
 
@@ -31,7 +39,9 @@ def check_additivity(sums: Array, wanted: Array, name: str) -> None:
     """
     if not len(wanted):
         return
-    scale = max(float(np.abs(wanted).max()), float(np.finfo(np.float32).tiny))
+    sums = parts.sum(axis=-1, dtype=np.float64) + base
+    sizes = (np.abs(wanted), np.abs(parts).sum(axis=-1, dtype=np.float64))
+    scale = max(*(float(size.max()) for size in sizes), float(np.finfo(np.float32).tiny))
     error = float(np.abs(sums - wanted).max()) / scale
     if not error <= ADDITIVITY_TOLERANCE:  # also catches NaN
         raise ModelError(

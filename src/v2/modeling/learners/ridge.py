@@ -79,7 +79,7 @@ class RidgeModel:
         lines, intercept = self._outputs()
         values = self.linear.scaling.apply(features)[:, None, :] * lines.T
         base = np.tile(intercept, (len(features), 1))
-        check_additivity(values.sum(axis=2) + base, self.margin(features), "margin")
+        check_additivity(values, base, self.margin(features), "margin")
         return values, base
 
     def interactions(self, features: Matrix) -> Array | None:

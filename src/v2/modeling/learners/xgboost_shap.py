@@ -53,7 +53,7 @@ def explain_rows(
         booster, features, feature_names, rounds, {"pred_contribs": True}, {"output_margin": True}
     )
     values, base = parts[..., :-1], parts[..., -1]
-    check_additivity(values.sum(axis=2, dtype=np.float64) + base, margin, "margin")
+    check_additivity(values, base, margin, "margin")
     return values, base
 
 
@@ -93,7 +93,7 @@ def interaction_rows(
     )
     # Rows and columns of the bias hold the base alone, which belongs to no pair.
     values = pairs[..., :-1, :-1]
-    check_additivity(values.sum(axis=3, dtype=np.float64), parts[..., :-1], "contributions")
+    check_additivity(values, 0.0, parts[..., :-1], "contributions")
     return np.asarray(values)
 
 

@@ -133,14 +133,24 @@ def test_values_add_up_to_the_margin(kind: str) -> None:
 
 
 def test_contributions_that_do_not_add_up_are_refused() -> None:
-    sums = np.full((2, 1), 3.0)
-    check_additivity(sums, np.full((2, 1), 3.0002), "margin")
+    parts, sums = np.array([[[1.0, 2.0]], [[3.0, 0.0]]]), np.full((2, 1), 3.0)
+    check_additivity(parts, 0.0, np.full((2, 1), 3.0002), "margin")
     with pytest.raises(ModelError, match="must add up to the model's margin"):
-        check_additivity(sums, np.full((2, 1), 3.001), "margin")
+        check_additivity(parts, 0.0, np.full((2, 1), 3.001), "margin")
+    with pytest.raises(ModelError, match="must add up to the model's margin"):
+        check_additivity(parts, 0.001, sums, "margin")
     with pytest.raises(ModelError, match="must add up"):
-        check_additivity(sums * np.nan, sums, "margin")
-    check_additivity(sums * 0, sums * 0, "margin")
-    check_additivity(sums[:0], sums[:0], "margin")
+        check_additivity(parts * np.nan, 0.0, sums, "margin")
+    check_additivity(parts * 0, 0.0, sums * 0, "margin")
+    check_additivity(parts[:0], 0.0, sums[:0], "margin")
+
+
+def test_contributions_that_cancel_may_be_off_by_their_own_rounding() -> None:
+    parts = np.array([[[3.0, -2.0]]], dtype=np.float32)
+    base = -1.0
+    check_additivity(parts, base, np.array([[3e-7]]), "margin")
+    with pytest.raises(ModelError, match="must add up"):
+        check_additivity(parts, base, np.array([[1e-3]]), "margin")
 
 
 class Wrong:
