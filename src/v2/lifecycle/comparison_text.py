@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.v2.config import SMALL_UNIVERSE
 from src.v2.evaluation.significance import MIN_COSINES
+from src.v2.evaluation.verdict import SIGNIFICANCE
 from src.v2.lifecycle.arms import ArmResult
 from src.v2.lifecycle.comparison import LEAST_SHARE, LEVEL, Comparison, Group, Standing, differences
 from src.v2.lifecycle.variations import short_name, short_value
@@ -45,6 +46,14 @@ def conclusions(comparison: Comparison) -> list[str]:
         sentences = _group_sentences(group)
         found += [head + sentence for sentence in sentences]
     return found
+
+
+def trial_line(trials: int) -> str:
+    """Say what looking at so many configurations costs the verdict of a later training."""
+    return (
+        f"trial log: {trials:,} configurations on these data so far; the verdict of a training "
+        f"asks for p below {SIGNIFICANCE / trials:.2g}"
+    )
 
 
 def result_rows(comparison: Comparison, style: str = "ic") -> list[Row]:

@@ -8,21 +8,22 @@ The holdout stays closed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE, Config
 from src.v2.errors import NotEnoughData
-from src.v2.evaluation.guard import guard_rank_ic
+from src.v2.evaluation.guard import MIN_DATES, OUTCOMES, guard_rank_ic
 from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation.paired import common_rows, daily_rank_ics
-from src.v2.evaluation.significance import ewc_interval, ewc_test
+from src.v2.evaluation.significance import MIN_COSINES, ewc_interval, ewc_test
 from src.v2.evaluation_records import Interval, Outcome, Statistic
 from src.v2.ledgers import counted
-from src.v2.lifecycle.arms import count_trial
+from src.v2.lifecycle.arms import TrialNumbers, count_trial, trial_numbers
 from src.v2.lifecycle.search_space import Dimension, at_point, own_point
 from src.v2.lifecycle.study import OpenTrial, SearchStudy, TrialRecord
 from src.v2.lifecycle.trial_walks import Folds, mean_rank_ic, walk_scored
@@ -30,8 +31,11 @@ from src.v2.modeling.folds import Fold
 from src.v2.modeling.learners.xgboost_trees import leaf_weight
 from src.v2.modeling.walk_forward import train_stride
 from src.v2.preparation import Prepared
+from src.v2.stored_records import decode, encode
 
 LEVEL = 0.05
+
+Finding = Literal["held", "implausible", "too short", "no better", "chance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class TrialRun:
         Mean rank IC of each fold that was walked.
     rounds
         Median over them.
+    numbers
+        Its line in the trial log.
     """
 
     number: int
@@ -57,6 +63,7 @@ class TrialRun:
     rounds: int
     pruned: bool
     seconds: float
+    numbers: TrialNumbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,11 @@ class Confirmation:
     test
         One-sided, for a margin above 0.
     guard
-        Whether the winner's rank IC can be believed.
+        Whether the winner's rank IC can be believed, the graver of here and on the searched folds.
+    dates
+        Dates on which they met.
+    looks
+        Winners of searches that met the default on such dates so far, this one included.
     """
 
     winner: Interval
@@ -78,11 +89,36 @@ class Confirmation:
     margin: Interval
     test: Statistic
     guard: Outcome
+    dates: int
+    looks: int
+
+    @property
+    def level(self) -> float:
+        """Below this p the winner held: the dates are shared by all that looked at them."""
+        return LEVEL / self.looks
+
+    @property
+    def finding(self) -> Finding:
+        """What the dates say: held only if it can be judged, believed and told from chance."""
+        if self.guard == "implausible":
+            return "implausible"
+        if self.dates < MIN_DATES:
+            return "too short"
+        if self.margin.mean <= 0:
+            return "no better"
+        if not np.isfinite(self.test.p):
+            return "too short"
+        return "held" if self.test.p < self.level else "chance"
 
     @property
     def held(self) -> bool:
         """Whether the winner is better beyond chance, and not too good to be true."""
-        return self.test.p < LEVEL and self.guard != "implausible"
+        return self.finding == "held"
+
+
+def least_dates(horizon: int) -> int:
+    """Give the dates below which nothing is confirmed: no interval, or no guard."""
+    return max(MIN_DATES, 2 * MIN_COSINES * horizon)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +170,39 @@ def search(
     """
     began = time.monotonic()
     check_universe(prepared)
+    for trial in study.ended():
+        # Of another call, which may have had another log.
+        _count(config_of(config, trial, prepared), prepared, trial.facts)
     limit = config.tune.timeout or float("inf")
     study.enqueue(own_point(config, space))
     while len(study.ended()) < config.tune.n_trials and time.monotonic() - began < limit:
         with study.trial(space) as opened:
             run = _run_trial(opened, prepared, config, folds)
-            facts = {
-                "config_fingerprint": run.config.fingerprint,
-                "fold_rank_ics": list(run.fold_ics),
-                "rounds": run.rounds,
-                "seconds": run.seconds,
-            }
+            facts = _facts(run)
+            _count(run.config, prepared, facts)
             study.end(opened, mean_rank_ic(run.daily), facts, pruned=run.pruned)
         yield run
+
+
+def _facts(run: TrialRun) -> dict[str, Any]:
+    """Note beside a score what cannot be made of it again."""
+    ranked = ewc_interval(run.daily["rank_ic"].to_numpy(), run.config.label.forward_days)
+    return {
+        "config_fingerprint": run.config.fingerprint,
+        "fold_rank_ics": list(run.fold_ics),
+        "rounds": run.rounds,
+        "seconds": run.seconds,
+        "rank_ic": encode(ranked),
+        "dates": run.daily.height,
+        "trial": encode(run.numbers),
+    }
+
+
+def _count(config: Config, prepared: Prepared, facts: Mapping[str, Any]) -> None:
+    """Count a configuration as tried."""
+    if "trial" in facts:
+        numbers = decode(TrialNumbers, facts["trial"], {})
+        count_trial(numbers, counted(config, prepared.coverage).record_trial)
 
 
 def conclude(
@@ -176,7 +232,8 @@ def conclude(
     tuned = config_of(config, best, prepared)
     confirmation = None
     if tuned.fingerprint != config.fingerprint:
-        confirmation = _confirm(prepared, config, tuned, folds.confirming)
+        guard = _guard_searched(best, config.label.forward_days)
+        confirmation = _confirm(prepared, config, tuned, folds.confirming, guard)
     return Tuned(trials, default, best, tuned, folds, confirmation, study.importance(config.seed))
 
 
@@ -219,7 +276,6 @@ def _run_trial(opened: OpenTrial, prepared: Prepared, config: Config, folds: Fol
             "No date of the searched folds has 10 tickers to rank. Give more tickers, or a longer "
             "history."
         )
-    count_trial(table, prepared, own, counted(own, prepared.coverage).record_trial)
     return TrialRun(
         opened.trial.number,
         own,
@@ -228,13 +284,28 @@ def _run_trial(opened: OpenTrial, prepared: Prepared, config: Config, folds: Fol
         int(np.median(rounds)),
         pruned,
         time.perf_counter() - began,
+        trial_numbers(table, prepared, own)[0],
     )
 
 
+def _guard_searched(trial: TrialRecord, horizon: int) -> Outcome:
+    """Tell whether a trial's rank IC on the searched folds can be believed."""
+    if "rank_ic" not in trial.facts:
+        return "plausible"
+    found = decode(Interval, trial.facts["rank_ic"], {})
+    return guard_rank_ic(found, int(trial.facts["dates"]), horizon)
+
+
 def _confirm(
-    prepared: Prepared, config: Config, tuned: Config, folds: Sequence[Fold]
+    prepared: Prepared, config: Config, tuned: Config, folds: Sequence[Fold], searched: Outcome
 ) -> Confirmation:
     """Walk both over the confirming folds, and compare them date by date."""
+    sessions = prepared.panel.sessions
+    ledgers = counted(tuned, prepared.coverage)
+    # Written down before anything is seen, as an opening of the holdout is.
+    looks = ledgers.open_confirmation(
+        sessions[folds[0].test_start], sessions[folds[-1].test_stop - 1]
+    )
     tables = {}
     for name, own in (("default", config), ("tuned", tuned)):
         parts, _, _ = walk_scored(prepared, own, folds, None, lambda place, score: False)
@@ -243,10 +314,13 @@ def _confirm(
     daily = daily_rank_ics(common_rows(tables))
     winner, default = (daily[name].to_numpy() for name in ("tuned", "default"))
     level = ewc_interval(winner, horizon)
+    here = guard_rank_ic(level, daily.height, horizon)
     return Confirmation(
         level,
         ewc_interval(default, horizon),
         ewc_interval(winner - default, horizon),
         ewc_test(winner - default, horizon),
-        guard_rank_ic(level, daily.height, horizon),
+        max(here, searched, key=OUTCOMES.index),
+        daily.height,
+        looks or 1,
     )
