@@ -122,7 +122,7 @@ def tune(config: Config) -> Tuned:
 
 def _tell_too_short(folds: Folds, prepared: Prepared, config: Config) -> None:
     """Say before the search that its winner could not be confirmed."""
-    from src.v2.lifecycle.tuning import least_dates
+    from src.v2.lifecycle.confirmation import least_dates
 
     dates = folds.confirming_dates(prepared.schedule, config.label.span)
     needed = least_dates(config.label.forward_days)

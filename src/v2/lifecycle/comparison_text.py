@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from src.v2.config import SMALL_UNIVERSE
+from src.v2.evaluation.guard import MIN_DATES
 from src.v2.evaluation.significance import MIN_COSINES
 from src.v2.evaluation.verdict import SIGNIFICANCE
 from src.v2.lifecycle.arms import ArmResult
@@ -225,6 +226,12 @@ def _choice(group: Group) -> str:
             f"{between(best.margin, 'ic')}, p {best.p:.4f} adjusted for {len(others)} arm(s)."
         )
     best = max(others, key=lambda each: each.rank_ic.mean)
+    if group.dates < MIN_DATES and best.p < LEVEL:
+        return (
+            f"Keep {reference}: {best.name} is above it by {between(best.margin, 'ic')}, p "
+            f"{best.p:.4f}, but over {group.dates:,} dates what is too good to be true cannot be "
+            f"told from what is good; {MIN_DATES} are needed."
+        )
     if best.guard == "implausible" and best.p < LEVEL:
         return (
             f"Keep {reference}: what is above it by more than chance, {best.name} by "

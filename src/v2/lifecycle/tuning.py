@@ -10,32 +10,25 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE, Config
 from src.v2.errors import NotEnoughData
-from src.v2.evaluation.guard import MIN_DATES, OUTCOMES, guard_rank_ic
 from src.v2.evaluation.metrics import daily_ic
-from src.v2.evaluation.paired import common_rows, daily_rank_ics
-from src.v2.evaluation.significance import MIN_COSINES, ewc_interval, ewc_test
-from src.v2.evaluation_records import Interval, Outcome, Statistic
+from src.v2.evaluation.significance import ewc_interval
 from src.v2.ledgers import counted
 from src.v2.lifecycle.arms import TrialNumbers, count_trial, trial_numbers
+from src.v2.lifecycle.confirmation import Confirmation, confirm, guard_searched
 from src.v2.lifecycle.search_space import Dimension, at_point, own_point
 from src.v2.lifecycle.study import OpenTrial, SearchStudy, TrialRecord
 from src.v2.lifecycle.trial_walks import Folds, mean_rank_ic, walk_scored
-from src.v2.modeling.folds import Fold
 from src.v2.modeling.learners.xgboost_trees import leaf_weight
 from src.v2.modeling.walk_forward import train_stride
 from src.v2.preparation import Prepared
 from src.v2.stored_records import decode, encode
-
-LEVEL = 0.05
-
-Finding = Literal["held", "implausible", "too short", "no better", "chance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,61 +57,6 @@ class TrialRun:
     pruned: bool
     seconds: float
     numbers: TrialNumbers
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """The winner beside the default on folds that no trial saw.
-
-    Parameters
-    ----------
-    margin
-        Mean rank IC of the winner less that of the default, over common rows.
-    test
-        One-sided, for a margin above 0.
-    guard
-        Whether the winner's rank IC can be believed, the graver of here and on the searched folds.
-    dates
-        Dates on which they met.
-    looks
-        Winners of searches that met the default on such dates so far, this one included.
-    """
-
-    winner: Interval
-    default: Interval
-    margin: Interval
-    test: Statistic
-    guard: Outcome
-    dates: int
-    looks: int
-
-    @property
-    def level(self) -> float:
-        """Below this p the winner held: the dates are shared by all that looked at them."""
-        return LEVEL / self.looks
-
-    @property
-    def finding(self) -> Finding:
-        """What the dates say: held only if it can be judged, believed and told from chance."""
-        if self.guard == "implausible":
-            return "implausible"
-        if self.dates < MIN_DATES:
-            return "too short"
-        if self.margin.mean <= 0:
-            return "no better"
-        if not np.isfinite(self.test.p):
-            return "too short"
-        return "held" if self.test.p < self.level else "chance"
-
-    @property
-    def held(self) -> bool:
-        """Whether the winner is better beyond chance, and not too good to be true."""
-        return self.finding == "held"
-
-
-def least_dates(horizon: int) -> int:
-    """Give the dates below which nothing is confirmed: no interval, or no guard."""
-    return max(MIN_DATES, 2 * MIN_COSINES * horizon)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +170,8 @@ def conclude(
     tuned = config_of(config, best, prepared)
     confirmation = None
     if tuned.fingerprint != config.fingerprint:
-        guard = _guard_searched(best, config.label.forward_days)
-        confirmation = _confirm(prepared, config, tuned, folds.confirming, guard)
+        guard = guard_searched(best, config.label.forward_days)
+        confirmation = confirm(prepared, config, tuned, folds.confirming, guard)
     return Tuned(trials, default, best, tuned, folds, confirmation, study.importance(config.seed))
 
 
@@ -285,42 +223,4 @@ def _run_trial(opened: OpenTrial, prepared: Prepared, config: Config, folds: Fol
         pruned,
         time.perf_counter() - began,
         trial_numbers(table, prepared, own)[0],
-    )
-
-
-def _guard_searched(trial: TrialRecord, horizon: int) -> Outcome:
-    """Tell whether a trial's rank IC on the searched folds can be believed."""
-    if "rank_ic" not in trial.facts:
-        return "plausible"
-    found = decode(Interval, trial.facts["rank_ic"], {})
-    return guard_rank_ic(found, int(trial.facts["dates"]), horizon)
-
-
-def _confirm(
-    prepared: Prepared, config: Config, tuned: Config, folds: Sequence[Fold], searched: Outcome
-) -> Confirmation:
-    """Walk both over the confirming folds, and compare them date by date."""
-    sessions = prepared.panel.sessions
-    ledgers = counted(tuned, prepared.coverage)
-    # Written down before anything is seen, as an opening of the holdout is.
-    looks = ledgers.open_confirmation(
-        sessions[folds[0].test_start], sessions[folds[-1].test_stop - 1]
-    )
-    tables = {}
-    for name, own in (("default", config), ("tuned", tuned)):
-        parts, _, _ = walk_scored(prepared, own, folds, None, lambda place, score: False)
-        tables[name] = pl.concat(parts)
-    horizon = config.label.forward_days
-    daily = daily_rank_ics(common_rows(tables))
-    winner, default = (daily[name].to_numpy() for name in ("tuned", "default"))
-    level = ewc_interval(winner, horizon)
-    here = guard_rank_ic(level, daily.height, horizon)
-    return Confirmation(
-        level,
-        ewc_interval(default, horizon),
-        ewc_interval(winner - default, horizon),
-        ewc_test(winner - default, horizon),
-        max(here, searched, key=OUTCOMES.index),
-        daily.height,
-        looks or 1,
     )

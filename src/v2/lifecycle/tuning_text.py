@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.v2.console import printable
+from src.v2.lifecycle.confirmation import Confirmation, least_dates
 from src.v2.lifecycle.search_space import Dimension, settings_at
 from src.v2.lifecycle.trial_walks import Folds
-from src.v2.lifecycle.tuning import Confirmation, Tuned, least_dates
+from src.v2.lifecycle.tuning import Tuned
 from src.v2.lifecycle.variations import short_value
 from src.v2.stored_records import encode
 from src.v2.summary_text import between, shown

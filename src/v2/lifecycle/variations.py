@@ -78,7 +78,8 @@ class Words:
 def part_words(argv: Sequence[str]) -> Words:
     """Take files and sweeps out of a command line.
 
-    A word that ends in .yaml or .yml is a file of settings, unless it belongs to a flag.
+    A word that ends in .yaml or .yml is a file of settings, unless it belongs to a flag. Files keep
+    their order; one that is named twice counts once.
 
     Raises
     ------
@@ -106,7 +107,7 @@ common=('--force-sample',))
             common.append(word)
             if word in _FILE_FLAGS and left:
                 common.append(left.pop(0))
-    return Words(tuple(files), tuple(sweeps), tuple(common))
+    return Words(tuple(dict.fromkeys(files)), tuple(sweeps), tuple(common))
 
 
 def with_bare_switches(argv: Sequence[str], switches: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ from src.v2.tests.synthetic import random_walk_bars
 from src.v2.tests.workplace import SMALL, Workplace
 
 ROOT = Path(__file__).parents[4]
-QUICK = (*SMALL, "--features.families", "momentum", "--validation.test-sessions", "120")
+QUICK = (*SMALL, "--features.families", "momentum", "--validation.test-sessions", "150")
 
 
 def _words(place: Workplace, bars: Path, *words: str) -> list[str]:
@@ -48,7 +48,7 @@ def _trials(place: Workplace) -> list[dict[str, Any]]:
 def compared(make_workplace: Callable[[], Workplace]) -> Workplace:
     """Three arms on a planted momentum, compared once, and again with one arm more."""
     place = make_workplace()
-    place.bars("planted", random_walk_bars(24, 700, 3, signal=0.004))
+    place.bars("planted", random_walk_bars(24, 700, 3, signal=0.0025))
     _variation(place, "useless", "model: {min_child_weight: 1e9}")
     _variation(place, "deep", "model: {max_depth: 8, learning_rate: 0.1}")
     return place
@@ -141,7 +141,7 @@ def test_an_arm_has_the_scores_of_a_training_with_its_settings(
             if {arm["name"] for arm in each["arms"]} == {"default", "deep"}
         )
     metrics = next(arm for arm in record["arms"] if arm["name"] == "deep")["metrics"]
-    words = ["--features.families", "momentum", "--validation.test-sessions", "120"]
+    words = ["--features.families", "momentum", "--validation.test-sessions", "150"]
     assert place.train(bars, *words, "--variation", deep, "--mlflow.enabled", "false") == 0
     trained = place.summary()["metrics"]
     capsys.readouterr()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -104,6 +105,22 @@ def test_few_tickers_cannot_be_compared_by_their_ranking() -> None:
     assert comparison.recommended == "default"
     assert "fewer than 20 tickers" in conclusions(comparison)[0]
     assert math.isnan(comparison.groups[0].standing("x").rank_ic.mean)
+
+
+def test_below_250_dates_what_is_better_is_not_recommended() -> None:
+    arms = [make_arm("default", 0.0, 1), make_arm("good", 0.1, 2)]
+    for dates, kept in ((250, "good"), (249, "default")):
+        first = arms[0].predictions["date"].unique().sort()[:dates]
+        few = [
+            dataclasses.replace(
+                arm, predictions=arm.predictions.filter(pl.col("date").is_in(first.to_list()))
+            )
+            for arm in arms
+        ]
+        comparison = compare_arms(few, 0)
+        assert comparison.groups[0].standing("good").p < 0.001
+        assert comparison.recommended == kept
+    assert "but over 249 dates" in conclusions(comparison)[0]
 
 
 def test_too_few_dates_are_said_to_be_too_few() -> None:

@@ -21,10 +21,11 @@ from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation.significance import ewc_interval
 from src.v2.evaluation_records import Interval, Statistic
 from src.v2.lifecycle.arms import run_arm
+from src.v2.lifecycle.confirmation import Confirmation
 from src.v2.lifecycle.search_space import own_point, search_space
 from src.v2.lifecycle.study import SearchStudy, TrialRecord
 from src.v2.lifecycle.trial_walks import Folds, part_folds, walk_scored
-from src.v2.lifecycle.tuning import Confirmation, Tuned, conclude, search
+from src.v2.lifecycle.tuning import Tuned, conclude, search
 from src.v2.lifecycle.tuning_text import tuning_sentences
 from src.v2.lifecycle.variations import Arm
 from src.v2.modeling.folds import Fold
