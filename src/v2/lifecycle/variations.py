@@ -270,9 +270,13 @@ def _arm(
 ) -> Arm:
     words: tuple[str, ...] = () if file is None else ("--variation", file)
     words += tuple(f"--{name.replace('_', '-')}={value}" for name, value in values)
-    config = load([*common, *words])
     parts = [] if file is None else [file.replace("\\", "/").rpartition("/")[2].rpartition(".")[0]]
     parts += [f"{name.rpartition('.')[2]}={value}" for name, value in values]
+    try:
+        config = load([*common, *words])
+    except ConfigError as error:
+        error.add_note(f"in the arm {' '.join(parts)}")
+        raise
     shown = (*(MAIN if file is not None else ()), *(name for name, _ in values))
     return Arm(" ".join(parts), _run_name(letter, config, shown), config, words)
 

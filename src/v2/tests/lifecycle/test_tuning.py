@@ -6,14 +6,14 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from src.v2.config import Config, ValidationConfig
+from src.v2.config import Config, DataConfig, PathsConfig, ScaleConfig, ValidationConfig
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 from src.v2.errors import ConfigError, OmninmoError
@@ -21,6 +21,7 @@ from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation.significance import ewc_interval
 from src.v2.evaluation_records import Interval, Statistic
 from src.v2.lifecycle.arms import run_arm
+from src.v2.lifecycle.bench import Bench
 from src.v2.lifecycle.confirmation import Confirmation
 from src.v2.lifecycle.search_space import own_point, search_space
 from src.v2.lifecycle.study import SearchStudy, TrialRecord
@@ -195,6 +196,33 @@ def test_a_winner_is_recommended_when_it_can_be_judged_believed_and_told_from_ch
     tuned = Tuned((trial,), trial, trial, _config(tmp_path), Folds(FOLDS[:5], FOLDS[5:]), check, {})
     assert tuned.recommended == check.held
     assert said in tuning_sentences(tuned)[-1]
+
+
+def test_a_search_on_disk_is_nearly_that_in_memory(bars: pl.DataFrame, tmp_path: Path) -> None:
+    bars.write_parquet(tmp_path / "bars.parquet")
+    found = []
+    modes: tuple[Literal["memory", "external"], ...] = ("memory", "external")
+    for mode in modes:
+        config = _config(tmp_path, n_trials=2)
+        changes = {
+            "data": DataConfig(source="files", path=tmp_path / "bars.parquet"),
+            "scale": ScaleConfig(mode=mode, rows_at_once=10_000),
+            "paths": PathsConfig(ledger_dir=tmp_path / mode, scratch_dir=tmp_path / "scratch"),
+            "model": config.model.model_copy(update={"early_stopping_rounds": 0}),
+        }
+        config = config.model_copy(update=changes)
+        with Bench(Stages(), no_progress) as bench:
+            prepared = bench.prepare(config)
+            assert (prepared.place is not None) == (mode == "external")
+            folds = part_folds(prepared.schedule.folds, None)
+            space = search_space(config)
+            study = SearchStudy(tmp_path / f"{mode}.db", "s", 1)
+            assert len(list(search(study, space, prepared, config, folds))) == 2
+            found.append(conclude(study, space, prepared, config, folds))
+    assert not list(tmp_path.glob("scratch/run-*"))
+    for memory, disk in zip(found[0].trials, found[1].trials, strict=True):
+        assert memory.facts["config_fingerprint"] == disk.facts["config_fingerprint"]
+        assert memory.score == pytest.approx(disk.score, abs=0.03)
 
 
 def test_a_leak_on_the_searched_folds_is_not_recommended(
