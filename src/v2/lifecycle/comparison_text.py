@@ -15,7 +15,7 @@ from src.v2.evaluation.significance import MIN_COSINES
 from src.v2.evaluation.verdict import SIGNIFICANCE
 from src.v2.lifecycle.arms import ArmResult
 from src.v2.lifecycle.comparison import LEAST_SHARE, LEVEL, Comparison, Group, Standing, differences
-from src.v2.lifecycle.variations import short_name, short_value
+from src.v2.lifecycle.short_names import short_name, short_value
 from src.v2.stored_records import encode
 from src.v2.summary_text import between, shown
 

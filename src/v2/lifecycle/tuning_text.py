@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.v2.console import printable
-from src.v2.lifecycle.confirmation import Confirmation, least_dates
+from src.v2.lifecycle.confirmation import Confirmation, guard_searched, least_dates
 from src.v2.lifecycle.search_space import Dimension, settings_at
+from src.v2.lifecycle.short_names import short_value
 from src.v2.lifecycle.trial_walks import Folds
 from src.v2.lifecycle.tuning import Tuned
-from src.v2.lifecycle.variations import short_value
 from src.v2.stored_records import encode
 from src.v2.summary_text import between, shown
 
@@ -31,7 +31,10 @@ def tuning_sentences(tuned: Tuned) -> list[str]:
     ]
     check = tuned.confirmation
     if check is None:
-        return [*found, "No trial is better than the default: keep it."]
+        found.append("No trial is better than the default: keep it.")
+        if guard_searched(tuned.default, tuned.config.label.forward_days) == "implausible":
+            found.append("Its rank IC is too good to be true: check for leakage with make audit.")
+        return found
     found.append(
         f"On the folds kept out of the search the tuned one has {between(check.winner, 'ic')}, the "
         f"default {between(check.default, 'ic')}: {between(check.margin, 'ic')} apart, p "

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import itertools
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from src.v2.config import Config, setting_paths
 from src.v2.console import show_note
 from src.v2.errors import ConfigError
+from src.v2.lifecycle.short_names import short_name, short_value
 
 DEFAULT = "default"
 """Name of the configuration without a variation."""
 
 DECIDING = ("seed", "data", "features", "label", "validation", "model", "evaluation")
 """Settings and sections that decide numbers, so that arms may differ in them."""
-
-SHORT_NAMES: Mapping[str, str] = {
-    "model.learning_rate": "lr",
-    "model.max_depth": "depth",
-    "model.n_estimators": "max_rounds",
-    "model.early_stopping_rounds": "patience",
-    "model.subsample": "rows",
-    "model.colsample_bytree": "cols",
-    "model.min_child_weight": "leaf",
-    "model.reg_lambda": "lambda",
-    "model.rate_drop": "drop",
-    "label.forward_days": "days",
-    "validation.half_life_sessions": "half_life",
-}
-"""Short names of settings in run names and tables; others go by their last part."""
 
 MAIN = ("model.learning_rate", "model.max_depth")
 """Settings that every run name shows, but for plain sweeps."""
@@ -202,32 +188,6 @@ def comparable(one: Config, other: Config) -> bool:
 def deciding_settings(config: Config) -> dict[str, Any]:
     """Pick what decides an arm's numbers, nested, as plain values."""
     return config.model_dump(mode="json", include=set(DECIDING))
-
-
-def short_name(setting: str) -> str:
-    """Name a setting in few letters.
-
-    Examples
-    --------
-    >>> short_name("model.learning_rate"), short_name("label.mode")
-    ('lr', 'mode')
-    """
-    return SHORT_NAMES.get(setting, setting.rpartition(".")[2])
-
-
-def short_value(value: Any) -> str:
-    """Write a value of a setting in few letters.
-
-    Examples
-    --------
-    >>> short_value(0.050), short_value(None), short_value(["a", "b"])
-    ('0.05', 'none', 'a+b')
-    """
-    if value is None:
-        return "none"
-    if isinstance(value, list | tuple):
-        return "+".join(short_value(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _horizon(config: Config) -> tuple[int, int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -19,14 +17,13 @@ from src.v2.console import Stages, no_progress
 from src.v2.errors import ConfigError, OmninmoError
 from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation.significance import ewc_interval
-from src.v2.evaluation_records import Interval, Statistic
+from src.v2.evaluation_records import Interval
 from src.v2.lifecycle.arms import run_arm
 from src.v2.lifecycle.bench import Bench
-from src.v2.lifecycle.confirmation import Confirmation
 from src.v2.lifecycle.search_space import own_point, search_space
-from src.v2.lifecycle.study import SearchStudy, TrialRecord
-from src.v2.lifecycle.trial_walks import Folds, part_folds, walk_scored
-from src.v2.lifecycle.tuning import Tuned, conclude, search
+from src.v2.lifecycle.study import SearchStudy
+from src.v2.lifecycle.trial_walks import part_folds, walk_scored
+from src.v2.lifecycle.tuning import conclude, search
 from src.v2.lifecycle.tuning_text import tuning_sentences
 from src.v2.lifecycle.variations import Arm
 from src.v2.modeling.folds import Fold
@@ -159,43 +156,6 @@ def test_the_winner_is_confirmed_on_dates_that_no_trial_saw(tmp_path: Path) -> N
     kept = (tmp_path / "ledger" / "trials.jsonl").read_text().splitlines()
     for trial, other in zip(map(json.loads, kept), anew, strict=True):
         assert trial | {"tried_at": ""} == other | {"tried_at": ""}
-
-
-CONFIRMED = Confirmation(
-    winner=Interval(0.05, 0.01, 0.09, 50),
-    default=Interval(0.0, -0.04, 0.04, 50),
-    margin=Interval(0.05, 0.01, 0.09, 50),
-    test=Statistic(2.5, 0.01),
-    guard="plausible",
-    dates=400,
-    looks=1,
-)
-
-
-@pytest.mark.parametrize(
-    ("changes", "finding", "said"),
-    [
-        ({}, "held", "It held"),
-        ({"guard": "suspicious"}, "held", "It held"),
-        ({"guard": "implausible"}, "implausible", "too good to be true"),
-        ({"guard": "implausible", "dates": 200}, "implausible", "too good to be true"),
-        ({"dates": 249}, "too short", "cannot be judged: 249 dates were kept out, 250 are needed"),
-        ({"test": Statistic(math.nan, math.nan)}, "too short", "cannot be judged"),
-        ({"margin": Interval(-0.01, -0.05, 0.03, 50)}, "no better", "It did not hold"),
-        ({"test": Statistic(1.0, 0.16)}, "chance", "no further than chance"),
-        ({"test": Statistic(2.0, 0.03), "looks": 2}, "chance", "p 0.025 is asked for"),
-        ({"test": Statistic(2.0, 0.02), "looks": 2}, "held", "2 winners of searches"),
-    ],
-)
-def test_a_winner_is_recommended_when_it_can_be_judged_believed_and_told_from_chance(
-    changes: dict[str, Any], finding: str, said: str, tmp_path: Path
-) -> None:
-    check = dataclasses.replace(CONFIRMED, **changes)
-    assert check.finding == finding and check.held == (finding == "held")
-    trial = TrialRecord(1, {}, 0.05, False, {})
-    tuned = Tuned((trial,), trial, trial, _config(tmp_path), Folds(FOLDS[:5], FOLDS[5:]), check, {})
-    assert tuned.recommended == check.held
-    assert said in tuning_sentences(tuned)[-1]
 
 
 def test_a_search_on_disk_is_nearly_that_in_memory(bars: pl.DataFrame, tmp_path: Path) -> None:
