@@ -175,7 +175,13 @@ def _print_table(
         box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, header_style="bold"
     )
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
+        # A long name goes on in a second line, so that no number is cut.
+        table.add_column(
+            heading,
+            justify="right" if place else "left",
+            no_wrap=place > 0,
+            overflow="fold",
+        )
     for row in rows:
         chosen = row[0] == comparison.recommended
         table.add_row(*(Text(cell) for cell in row), style="bold green" if chosen else "")

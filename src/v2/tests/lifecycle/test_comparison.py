@@ -21,6 +21,7 @@ from src.v2.lifecycle.comparison_text import (
     conclusions,
     print_comparison,
 )
+from src.v2.summary_text import between
 from src.v2.tests.lifecycle.made_arms import make_arm
 
 
@@ -146,6 +147,17 @@ def test_every_form_of_the_table_holds_the_same_numbers(
     shown = capsys.readouterr().out
     assert all(line in shown for line in ("a|b", "reference", "Recommended: a|b"))
     assert differences(comparison.arms)["default"] == {"model.learning_rate": 0.01}
+
+
+def test_a_long_name_cuts_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "forward_days=20 mode=classification learning_rate=0.05 subsample=0.7"
+    comparison = compare_arms([make_arm("default", 0.0, 1), make_arm(name, 0.12, 2)], 0)
+    print_comparison(comparison)
+    shown = capsys.readouterr().out
+    standing = comparison.groups[0].standing(name)
+    assert between(standing.margin, "short") in shown and f"{standing.p:.4f}" in shown
+    assert "…" not in shown
+    assert all(part in shown for part in name.split())
 
 
 def test_every_key_of_a_comparison_is_described() -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from src.v2.config import Config, LabelConfig
+from src.v2.config import Config, LabelConfig, PathsConfig
 from src.v2.evaluation_records import Interval, Statistic
+from src.v2.ledgers import counted
 from src.v2.lifecycle.confirmation import Confirmation
 from src.v2.lifecycle.study import TrialRecord
 from src.v2.lifecycle.trial_walks import Folds
 from src.v2.lifecycle.tuning import Tuned
 from src.v2.lifecycle.tuning_text import tuning_sentences
 from src.v2.stored_records import encode
+from src.v2.tests.evaluation.leakage.planted import coverage_of
+from src.v2.tests.synthetic import random_walk_bars
 
 CONFIG = Config.model_construct(label=LabelConfig(forward_days=5))
 
@@ -63,3 +67,18 @@ def test_a_default_that_is_too_good_to_be_true_is_kept_and_said_to_be() -> None:
         tuned = Tuned((trial,), trial, trial, CONFIG, Folds((), ()), None, {})
         assert ("too good to be true" in tuning_sentences(tuned)[-1]) == said
         assert not tuned.recommended
+
+
+def test_looks_at_kept_out_folds_are_counted_apart_from_the_holdouts_openings(
+    tmp_path: Path,
+) -> None:
+    bars = random_walk_bars(20, 300, 1)
+    coverage = coverage_of(bars)
+    first, last = coverage.first, coverage.last
+    looks = []
+    for seed in (1, 2, 1):
+        config = Config.model_construct(seed=seed, paths=PathsConfig(ledger_dir=tmp_path))
+        looks.append(counted(config, coverage).open_confirmation(first, last))
+    assert looks == [1, 2, 2]
+    assert [path.name for path in tmp_path.glob("*.jsonl")] == ["confirmations.jsonl"]
+    assert counted(config, coverage).open_holdout(first, last) == 1
