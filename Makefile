@@ -6,7 +6,9 @@ ARGS ?=
 PORT ?= 5000
 RUN ?=
 TICKER ?=
-EXPERIMENTS ?= $(if $(findstring --sweep,$(ARGS)),,experiments/*.yaml)
+# Those of the guide first, as its experiments A, B and C; then your own. A file named twice counts once.
+GUIDE := $(wildcard $(addprefix experiments/,conservative.yaml optimized.yaml aggressive.yaml))
+EXPERIMENTS ?= $(if $(findstring --sweep,$(ARGS)),,$(GUIDE) experiments/*.yaml)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,30 +83,35 @@ def compare(base: Config, arms: Sequence[Arm]) -> Comparison:
         from src.v2.lifecycle.comparing import finish_arms
         from src.v2.lifecycle.comparison import compare_arms
         from src.v2.lifecycle.comparison_runs import log_comparison
-        from src.v2.lifecycle.comparison_text import print_comparison
+        from src.v2.lifecycle.comparison_text import print_comparison, trial_line
         from src.v2.tracking.runs import training_run
     check_settings(base)
-    bench = Bench(stages, progress_bar)
     now = dt.datetime.now().astimezone()
     with training_run(base.mlflow, run_name=f"compare_{now:%Y%m%d_%H%M%S}", tags=_tags()) as run:
-        results, reused = finish_arms(arms, bench, stages, progress_bar, fresh=base.compare.fresh)
-        if reused:
-            names = ", ".join(arm.name for arm in arms if arm.name in reused)
-            show_note(
-                f"{len(reused)} of {len(arms)} arms were finished before and are read from "
-                f"{base.paths.reports_dir}: {names}. --compare.fresh runs them again."
-            )
-        comparison = compare_arms(results, base.seed)
+        with Bench(stages, progress_bar) as bench:
+            done = finish_arms(arms, bench, stages, progress_bar, fresh=base.compare.fresh)
+        _tell_reused(arms, done.reused, base)
+        comparison = compare_arms(done.results, base.seed)
         files = write_comparison(comparison, base.paths.reports_dir)
         print_comparison(comparison)
         with stages.stage("MLflow run"):
-            side_by_side = log_comparison(comparison, reused, files, run)
+            side_by_side = log_comparison(comparison, done.reused, files, run)
     page = next(path for path in files.values() if path.suffix == ".md")
-    sys.stdout.write(f"  table: {page}\n")
+    sys.stdout.write(f"  {trial_line(done.trials)}\n  table: {page}\n")
     if run.run_id:
         sys.stdout.write(f"  MLflow: run {run.run_id}; see it with: make mlflow\n")
         sys.stdout.write(f"  side by side: {side_by_side}\n")
     return comparison
+
+
+def _tell_reused(arms: Sequence[Arm], reused: Collection[str], base: Config) -> None:
+    """Say which arms were not run."""
+    if reused:
+        names = ", ".join(arm.name for arm in arms if arm.name in reused)
+        show_note(
+            f"{len(reused)} of {len(arms)} arms were finished before and are read from "
+            f"{base.paths.reports_dir}: {names}. --compare.fresh runs them again."
+        )
 
 
 def write_comparison(comparison: Comparison, reports: Path) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Where trials and openings of the holdout are written down and counted."""
+"""Where trials, confirmations and openings of the holdout are written down and counted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from src.v2.config import Config
 from src.v2.evaluation.evaluate import RecordTrial
-from src.v2.evaluation.ledger import record_opening
+from src.v2.evaluation.ledger import CONFIRMATIONS_NAME, record_opening
 from src.v2.evaluation.trial_log import Trials, record_trial
 from src.v2.out_of_sample import OpenHoldout
 from src.v2.records import Coverage
@@ -15,10 +15,11 @@ from src.v2.records import Coverage
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
-    """The two things that a run asks once each."""
+    """What a run asks once each: for the holdout, for a trial, and for a search's last folds."""
 
     open_holdout: OpenHoldout
     record_trial: RecordTrial
+    open_confirmation: OpenHoldout
 
 
 def counted(config: Config, coverage: Coverage) -> Ledgers:
@@ -31,6 +32,11 @@ def counted(config: Config, coverage: Coverage) -> Ledgers:
 
     def open_holdout(first: dt.date, last: dt.date) -> int:
         return record_opening(folder, tickers=tickers, first=first, last=last, **prints)
+
+    def open_confirmation(first: dt.date, last: dt.date) -> int:
+        return record_opening(
+            folder, tickers=tickers, first=first, last=last, **prints, name=CONFIRMATIONS_NAME
+        )
 
     def try_out(
         first: dt.date, last: dt.date, rank_ic: float | None, sharpe: float | None
@@ -46,9 +52,13 @@ def counted(config: Config, coverage: Coverage) -> Ledgers:
             **prints,
         )
 
-    return Ledgers(open_holdout, try_out)
+    return Ledgers(open_holdout, try_out, open_confirmation)
 
 
 def uncounted() -> Ledgers:
     """Give ledgers that write nothing down: each run is the first trial of its own."""
-    return Ledgers(lambda first, last: None, lambda first, last, rank_ic, sharpe: Trials(1, ()))
+    return Ledgers(
+        lambda first, last: None,
+        lambda first, last, rank_ic, sharpe: Trials(1, ()),
+        lambda first, last: None,
+    )

@@ -22,7 +22,7 @@ from src.v2.features.families import active_features, load_own_features
 from src.v2.features.registry import Feature
 from src.v2.modeling.folds import Schedule, schedule_folds
 from src.v2.modeling.labels import LabelPlan, plan_label
-from src.v2.modeling.panel import Panel
+from src.v2.modeling.panel import Panel, relabel_panel
 from src.v2.records import (
     Coverage,
     Drop,
@@ -95,11 +95,7 @@ def prepare_panel(
     NotEnoughData
         When the bars are too few for the folds.
     """
-    sessions = decision_sessions(bars).to_list()
-    schedule = schedule_folds(sessions, config.validation, config.label.span)
-    # What is listed later may not decide how earlier rows are labelled.
-    start = sessions[schedule.folds[0].test_start]
-    plan = plan_label(config.label, _listed(bars, start))
+    schedule, plan = _lay_out(bars, config)
     context = context or Context()
     features = active_features(config.features, context.series)
     own = {feature.name for feature in load_own_features(config.features.modules)}
@@ -128,6 +124,46 @@ def prepare_panel(
         engine,
         built.place,
     )
+
+
+def relabel(prepared: Prepared, bars: pl.DataFrame, config: Config, stages: Stages) -> Prepared:
+    """Label a panel anew and lay its folds anew; its features are not computed again.
+
+    Parameters
+    ----------
+    prepared
+        Of the same bars and the same settings of features, under any label and folds.
+    bars
+        As for `prepare_panel`.
+    config
+        Says what the label and the folds are.
+
+    Returns
+    -------
+    Prepared
+        Equal to what `prepare_panel` makes of the configuration, on the engine of `prepared`.
+
+    Raises
+    ------
+    ConfigError, NotEnoughData
+        As `prepare_panel`.
+    """
+    schedule, plan = _lay_out(bars, config)
+    with stages.stage("labels"):
+        history = config.features.min_history
+        panel, stretched = relabel_panel(prepared.panel, bars, plan, history)
+    return dataclasses.replace(
+        prepared, panel=panel, schedule=schedule, plan=plan, stretched=stretched
+    )
+
+
+def _lay_out(bars: pl.DataFrame, config: Config) -> tuple[Schedule, LabelPlan]:
+    """Lay the folds over the sessions, and settle the label."""
+    sessions = decision_sessions(bars).to_list()
+    schedule = schedule_folds(sessions, config.validation, config.label.span)
+    # What is listed later may not decide how earlier rows are labelled.
+    start = sessions[schedule.folds[0].test_start]
+    return schedule, plan_label(config.label, _listed(bars, start))
 
 
 def _listed(bars: pl.DataFrame, start: dt.date) -> int:

@@ -28,6 +28,7 @@ from src.v2.lifecycle.variations import with_bare_switches, without_flags
 if TYPE_CHECKING:
     from src.v2.lifecycle.search_space import Dimension
     from src.v2.lifecycle.study import SearchStudy
+    from src.v2.lifecycle.trial_walks import Folds
     from src.v2.lifecycle.tuning import Tuned
     from src.v2.preparation import Prepared
 
@@ -90,31 +91,47 @@ def tune(config: Config) -> Tuned:
     space = search_space(config)
     check_settings(config)
     check_device(config.model)
-    prepared = Bench(stages, progress_bar).prepare(config)
-    check_universe(prepared)
-    folds = part_folds(prepared.schedule.folds, config.tune.confirm_folds)
-    data = prepared.coverage.fingerprint[:12]
-    name = f"tune_{data}_{space_print(space, config, len(folds.searched))}"
-    folder = config.paths.reports_dir / name
     now = dt.datetime.now().astimezone()
-    with only_writer(folder):
-        study = SearchStudy(folder / "study.db", name, config.seed)
-        with training_run(
-            config.mlflow, run_name=f"tune_{now:%Y%m%d_%H%M%S}", tags=_tags(prepared, config)
-        ) as run:
-            before = len(study.ended())
-            if before:
-                show_note(f"{before} trials of earlier calls are in {folder}.")
-            runs = search(study, space, prepared, config, folds)
-            for trial in progress_bar(runs, "trials", max(config.tune.n_trials - before, 0)):
-                log_trial(trial, run)
-                _tell_importance(study, config)
-            with stages.stage("confirmation"):
-                tuned = conclude(study, space, prepared, config, folds)
-            files = write_tuning(tuned, space, folder)
-            log_tuning(tuned, space, files, run)
+    with Bench(stages, progress_bar) as bench:
+        prepared = bench.prepare(config)
+        check_universe(prepared)
+        folds = part_folds(prepared.schedule.folds, config.tune.confirm_folds)
+        _tell_too_short(folds, prepared, config)
+        data = prepared.coverage.fingerprint[:12]
+        name = f"tune_{data}_{space_print(space, config, len(folds.searched))}"
+        folder = config.paths.reports_dir / name
+        with only_writer(folder):
+            study = SearchStudy(folder / "study.db", name, config.seed)
+            with training_run(
+                config.mlflow, run_name=f"tune_{now:%Y%m%d_%H%M%S}", tags=_tags(prepared, config)
+            ) as run:
+                before = len(study.ended())
+                if before:
+                    show_note(f"{before} trials of earlier calls are in {folder}.")
+                runs = search(study, space, prepared, config, folds)
+                for trial in progress_bar(runs, "trials", max(config.tune.n_trials - before, 0)):
+                    log_trial(trial, run)
+                    _tell_importance(study, config)
+                with stages.stage("confirmation"):
+                    tuned = conclude(study, space, prepared, config, folds)
+                files = write_tuning(tuned, space, folder)
+                log_tuning(tuned, space, files, run)
     _print(tuned, files, run.run_id)
     return tuned
+
+
+def _tell_too_short(folds: Folds, prepared: Prepared, config: Config) -> None:
+    """Say before the search that its winner could not be confirmed."""
+    from src.v2.lifecycle.confirmation import least_dates
+
+    dates = folds.confirming_dates(prepared.schedule, config.label.span)
+    needed = least_dates(config.label.forward_days)
+    if dates < needed:
+        show_note(
+            f"the folds kept out have {dates:,} dates, {needed:,} are needed to confirm a winner: "
+            "whatever is found, the default will be kept. Give a larger --tune.confirm-folds, or "
+            "a longer history."
+        )
 
 
 def write_tuning(tuned: Tuned, space: Sequence[Dimension], folder: Path) -> dict[str, Path]:

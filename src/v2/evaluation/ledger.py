@@ -16,6 +16,9 @@ from src.v2.evaluation import journal
 
 LEDGER_NAME = "holdout.jsonl"
 
+CONFIRMATIONS_NAME = "confirmations.jsonl"
+"""The same for folds that a search keeps out: each further winner that meets them is a look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -37,6 +40,7 @@ def record_opening(
     last: dt.date,
     data_fingerprint: str,
     config_fingerprint: str,
+    name: str = LEDGER_NAME,
 ) -> int:
     """Write down that a configuration is scored on a holdout, and count.
 
@@ -49,6 +53,8 @@ def record_opening(
         of its tickers with the other, and their holdouts have dates in common.
     first, last
         Dates of the holdout.
+    name
+        File of the ledger: one for each kind of dates that are honest once.
 
     Returns
     -------
@@ -61,7 +67,7 @@ def record_opening(
     OmninmoError
         When the ledger cannot be written.
     """
-    path = folder / LEDGER_NAME
+    path = folder / name
     pair = (data_fingerprint, config_fingerprint)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +85,7 @@ def record_opening(
                 journal.append(path, asdict(line))
     except OSError as error:
         raise OmninmoError(
-            f"The holdout's ledger {path} cannot be written: {error.strerror}. Mend the folder, or "
+            f"The ledger {path} cannot be written: {error.strerror}. Mend the folder, or "
             "name another with --paths.ledger-dir."
         ) from error
     return len(seen | {pair})

@@ -25,7 +25,7 @@ from src.v2.lifecycle.variations import Arm
 from src.v2.modeling.model_card import installed_versions
 from src.v2.stored_records import decode, encode
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RECORD_NAME = "arm.json"
 TABLE_NAME = "predictions.parquet"
 SHORT = 12

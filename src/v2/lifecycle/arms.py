@@ -26,6 +26,7 @@ from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation.portfolio import simulate
 from src.v2.evaluation.scores import score_walk_forward
 from src.v2.evaluation.sharpe import sharpe_ratio
+from src.v2.evaluation.trial_log import Trials
 from src.v2.evaluation_records import Portfolio
 from src.v2.lifecycle.variations import Arm, deciding_settings
 from src.v2.modeling.folds import Fold
@@ -34,6 +35,24 @@ from src.v2.out_of_sample import fold_result, show_walk_forward
 from src.v2.pipeline import final_losses
 from src.v2.preparation import Prepared
 from src.v2.records import FoldResult
+
+
+@dataclass(frozen=True, slots=True)
+class TrialNumbers:
+    """What the trial log holds of forecasts, see `src.v2.evaluation.trial_log.Trial`.
+
+    Parameters
+    ----------
+    first, last
+        Dates of the forecasts.
+    rank_ic, sharpe
+        NaN where there is none.
+    """
+
+    first: dt.date
+    last: dt.date
+    rank_ic: float
+    sharpe: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +72,8 @@ class ArmResult:
         Tickers of a usual date.
     seconds
         Wall time of fits and scores, without the panel.
+    trial
+        Its line in the trial log.
     """
 
     name: str
@@ -67,17 +88,16 @@ class ArmResult:
     tickers: int
     rounds: int
     seconds: float
+    trial: TrialNumbers
 
 
-def run_arm(arm: Arm, prepared: Prepared, record_trial: RecordTrial, track: Track) -> ArmResult:
-    """Walk an arm forward over all folds, score it, and write it down as a trial.
+def run_arm(arm: Arm, prepared: Prepared, track: Track) -> ArmResult:
+    """Walk an arm forward over all folds, and score it; whoever asks counts it as a trial.
 
     Parameters
     ----------
     prepared
         The panel of the arm's own settings, see `src.v2.lifecycle.bench`.
-    record_trial
-        Called once, after the last fold.
     track
         Shows progress over the folds.
     """
@@ -92,7 +112,7 @@ def run_arm(arm: Arm, prepared: Prepared, record_trial: RecordTrial, track: Trac
         for fit, table in zip(fits, tables, strict=True)
     )
     table = pl.concat(tables)
-    portfolio = count_trial(table, prepared, config, record_trial)
+    trial, portfolio = trial_numbers(table, prepared, config)
     rounds = int(np.median([fold.rounds for fold in folds]))
     metrics = score_walk_forward(table, folds, plan) | _sizes(prepared)
     metrics |= final_losses(mean_curve([fold.curve for fold in folds]), rounds)
@@ -112,6 +132,7 @@ def run_arm(arm: Arm, prepared: Prepared, record_trial: RecordTrial, track: Trac
         tickers=usual_tickers(table.drop_nulls(["forward_return"])),
         rounds=rounds,
         seconds=seconds,
+        trial=trial,
     )
 
 
@@ -128,25 +149,25 @@ def walk_folds(prepared: Prepared, config: Config, folds: Sequence[Fold]) -> Ite
     trainer = make_trainer(
         prepared.panel, prepared.plan, config.model, config.validation, config.seed
     )
+    trainer = prepared.engine.lend(trainer)
     return walk_forward(trainer, dataclasses.replace(prepared.schedule, folds=tuple(folds)))
 
 
-def count_trial(
-    table: pl.DataFrame, prepared: Prepared, config: Config, record_trial: RecordTrial
-) -> Portfolio | None:
-    """Write forecasts down as a trial, by the same numbers as a training would.
+def trial_numbers(
+    table: pl.DataFrame, prepared: Prepared, config: Config
+) -> tuple[TrialNumbers, Portfolio | None]:
+    """Give what forecasts count by as a trial: the same numbers as those of a training.
 
     Returns
     -------
-    Portfolio or None
-        What trading them would have brought; None below 20 tickers.
+    tuple
+        The numbers, and what trading the forecasts would have brought; None below 20 tickers.
     """
     scored = table.drop_nulls(["forward_return"]).sort("date", "ticker")
     first, last = scored["date"].min(), scored["date"].max()
     assert isinstance(first, dt.date) and isinstance(last, dt.date)
     if usual_tickers(scored) < SMALL_UNIVERSE:
-        record_trial(first, last, None, None)
-        return None
+        return TrialNumbers(first, last, math.nan, math.nan), None
     portfolio = simulate(
         table,
         prepared.closes,
@@ -157,11 +178,16 @@ def count_trial(
         sectors=prepared.context.sectors,
     )
     rank_ic = float(daily_ic(scored)["rank_ic"].to_numpy().mean())
-    sharpe = float("nan")
+    sharpe = math.nan
     if portfolio is not None:
         sharpe = sharpe_ratio(portfolio.daily["long_short"].to_numpy())
-    record_trial(first, last, *(x if math.isfinite(x) else None for x in (rank_ic, sharpe)))
-    return portfolio
+    return TrialNumbers(first, last, rank_ic, sharpe), portfolio
+
+
+def count_trial(trial: TrialNumbers, record_trial: RecordTrial) -> Trials:
+    """Write a trial down; one that is written down already is not written twice."""
+    known = (x if math.isfinite(x) else None for x in (trial.rank_ic, trial.sharpe))
+    return record_trial(trial.first, trial.last, *known)
 
 
 def _sizes(prepared: Prepared) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE
-from src.v2.evaluation.guard import guard_rank_ic
+from src.v2.evaluation.guard import MIN_DATES, guard_rank_ic
 from src.v2.evaluation.overfitting import Overfitting, overfitting
 from src.v2.evaluation.paired import common_rows, daily_rank_ics, stepdown_p
 from src.v2.evaluation.significance import ewc_interval
@@ -70,7 +70,7 @@ class Group:
         Of choosing the best among them; None for fewer than 4, or too few dates.
     recommended
         The arm with the highest mean among those that are better than the reference and not
-        implausibly good; else the reference.
+        implausibly good; else, and over fewer than 250 dates, the reference.
     """
 
     dataset: str
@@ -150,6 +150,9 @@ def _group(members: Sequence[ArmResult], seed: int) -> Group:
     daily = daily_rank_ics(rows.clear() if small else rows)
     standings = _standings(members, reference, daily, rows.height, horizon, seed)
     better = [each for each in standings if each.p < LEVEL and each.guard != "implausible"]
+    if daily.height < MIN_DATES:
+        # What is too good to be true cannot be told here from what is good.
+        better = []
     best = max(better, key=lambda each: each.rank_ic.mean, default=None)
     return Group(
         dataset=members[0].dataset,

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from src.v2.config import SMALL_UNIVERSE
+from src.v2.evaluation.guard import MIN_DATES
 from src.v2.evaluation.significance import MIN_COSINES
+from src.v2.evaluation.verdict import SIGNIFICANCE
 from src.v2.lifecycle.arms import ArmResult
 from src.v2.lifecycle.comparison import LEAST_SHARE, LEVEL, Comparison, Group, Standing, differences
-from src.v2.lifecycle.variations import short_name, short_value
+from src.v2.lifecycle.short_names import short_name, short_value
 from src.v2.stored_records import encode
 from src.v2.summary_text import between, shown
 
@@ -45,6 +47,14 @@ def conclusions(comparison: Comparison) -> list[str]:
         sentences = _group_sentences(group)
         found += [head + sentence for sentence in sentences]
     return found
+
+
+def trial_line(trials: int) -> str:
+    """Say what looking at so many configurations costs the verdict of a later training."""
+    return (
+        f"trial log: {trials:,} configurations on these data so far; the verdict of a training "
+        f"asks for p below {SIGNIFICANCE / trials:.2g}"
+    )
 
 
 def result_rows(comparison: Comparison, style: str = "ic") -> list[Row]:
@@ -165,7 +175,13 @@ def _print_table(
         box=None, pad_edge=False, padding=(0, 1), collapse_padding=True, header_style="bold"
     )
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
+        # A long name goes on in a second line, so that no number is cut.
+        table.add_column(
+            heading,
+            justify="right" if place else "left",
+            no_wrap=place > 0,
+            overflow="fold",
+        )
     for row in rows:
         chosen = row[0] == comparison.recommended
         table.add_row(*(Text(cell) for cell in row), style="bold green" if chosen else "")
@@ -216,6 +232,12 @@ def _choice(group: Group) -> str:
             f"{between(best.margin, 'ic')}, p {best.p:.4f} adjusted for {len(others)} arm(s)."
         )
     best = max(others, key=lambda each: each.rank_ic.mean)
+    if group.dates < MIN_DATES and best.p < LEVEL:
+        return (
+            f"Keep {reference}: {best.name} is above it by {between(best.margin, 'ic')}, p "
+            f"{best.p:.4f}, but over {group.dates:,} dates what is too good to be true cannot be "
+            f"told from what is good; {MIN_DATES} are needed."
+        )
     if best.guard == "implausible" and best.p < LEVEL:
         return (
             f"Keep {reference}: what is above it by more than chance, {best.name} by "

@@ -11,7 +11,7 @@ from src.v2.config import Config
 from src.v2.errors import ConfigError
 from src.v2.evaluation.metrics import daily_ic
 from src.v2.lifecycle.arms import walk_folds
-from src.v2.modeling.folds import Fold
+from src.v2.modeling.folds import Fold, Schedule
 from src.v2.modeling.walk_forward import forecast_table
 from src.v2.preparation import Prepared
 
@@ -22,6 +22,11 @@ class Folds:
 
     searched: tuple[Fold, ...]
     confirming: tuple[Fold, ...]
+
+    def confirming_dates(self, schedule: Schedule, span: int) -> int:
+        """Count the dates that can confirm: those whose labels are known before the holdout."""
+        last = min(self.confirming[-1].test_stop, schedule.holdout_start - span + 1)
+        return max(last - self.confirming[0].test_start, 0)
 
 
 def part_folds(folds: Sequence[Fold], confirming: int | None) -> Folds:

@@ -8,30 +8,27 @@ The holdout stays closed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE, Config
 from src.v2.errors import NotEnoughData
-from src.v2.evaluation.guard import guard_rank_ic
 from src.v2.evaluation.metrics import daily_ic
-from src.v2.evaluation.paired import common_rows, daily_rank_ics
-from src.v2.evaluation.significance import ewc_interval, ewc_test
-from src.v2.evaluation_records import Interval, Outcome, Statistic
+from src.v2.evaluation.significance import ewc_interval
 from src.v2.ledgers import counted
-from src.v2.lifecycle.arms import count_trial
+from src.v2.lifecycle.arms import TrialNumbers, count_trial, trial_numbers
+from src.v2.lifecycle.confirmation import Confirmation, confirm, guard_searched
 from src.v2.lifecycle.search_space import Dimension, at_point, own_point
 from src.v2.lifecycle.study import OpenTrial, SearchStudy, TrialRecord
 from src.v2.lifecycle.trial_walks import Folds, mean_rank_ic, walk_scored
-from src.v2.modeling.folds import Fold
 from src.v2.modeling.learners.xgboost_trees import leaf_weight
 from src.v2.modeling.walk_forward import train_stride
 from src.v2.preparation import Prepared
-
-LEVEL = 0.05
+from src.v2.stored_records import decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,8 @@ class TrialRun:
         Mean rank IC of each fold that was walked.
     rounds
         Median over them.
+    numbers
+        Its line in the trial log.
     """
 
     number: int
@@ -57,32 +56,7 @@ class TrialRun:
     rounds: int
     pruned: bool
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """The winner beside the default on folds that no trial saw.
-
-    Parameters
-    ----------
-    margin
-        Mean rank IC of the winner less that of the default, over common rows.
-    test
-        One-sided, for a margin above 0.
-    guard
-        Whether the winner's rank IC can be believed.
-    """
-
-    winner: Interval
-    default: Interval
-    margin: Interval
-    test: Statistic
-    guard: Outcome
-
-    @property
-    def held(self) -> bool:
-        """Whether the winner is better beyond chance, and not too good to be true."""
-        return self.test.p < LEVEL and self.guard != "implausible"
+    numbers: TrialNumbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +108,39 @@ def search(
     """
     began = time.monotonic()
     check_universe(prepared)
+    for trial in study.ended():
+        # Of another call, which may have had another log.
+        _count(config_of(config, trial, prepared), prepared, trial.facts)
     limit = config.tune.timeout or float("inf")
     study.enqueue(own_point(config, space))
     while len(study.ended()) < config.tune.n_trials and time.monotonic() - began < limit:
         with study.trial(space) as opened:
             run = _run_trial(opened, prepared, config, folds)
-            facts = {
-                "config_fingerprint": run.config.fingerprint,
-                "fold_rank_ics": list(run.fold_ics),
-                "rounds": run.rounds,
-                "seconds": run.seconds,
-            }
+            facts = _facts(run)
+            _count(run.config, prepared, facts)
             study.end(opened, mean_rank_ic(run.daily), facts, pruned=run.pruned)
         yield run
+
+
+def _facts(run: TrialRun) -> dict[str, Any]:
+    """Note beside a score what cannot be made of it again."""
+    ranked = ewc_interval(run.daily["rank_ic"].to_numpy(), run.config.label.forward_days)
+    return {
+        "config_fingerprint": run.config.fingerprint,
+        "fold_rank_ics": list(run.fold_ics),
+        "rounds": run.rounds,
+        "seconds": run.seconds,
+        "rank_ic": encode(ranked),
+        "dates": run.daily.height,
+        "trial": encode(run.numbers),
+    }
+
+
+def _count(config: Config, prepared: Prepared, facts: Mapping[str, Any]) -> None:
+    """Count a configuration as tried."""
+    if "trial" in facts:
+        numbers = decode(TrialNumbers, facts["trial"], {})
+        count_trial(numbers, counted(config, prepared.coverage).record_trial)
 
 
 def conclude(
@@ -176,7 +170,8 @@ def conclude(
     tuned = config_of(config, best, prepared)
     confirmation = None
     if tuned.fingerprint != config.fingerprint:
-        confirmation = _confirm(prepared, config, tuned, folds.confirming)
+        guard = guard_searched(best, config.label.forward_days)
+        confirmation = confirm(prepared, config, tuned, folds.confirming, guard)
     return Tuned(trials, default, best, tuned, folds, confirmation, study.importance(config.seed))
 
 
@@ -219,7 +214,6 @@ def _run_trial(opened: OpenTrial, prepared: Prepared, config: Config, folds: Fol
             "No date of the searched folds has 10 tickers to rank. Give more tickers, or a longer "
             "history."
         )
-    count_trial(table, prepared, own, counted(own, prepared.coverage).record_trial)
     return TrialRun(
         opened.trial.number,
         own,
@@ -228,25 +222,5 @@ def _run_trial(opened: OpenTrial, prepared: Prepared, config: Config, folds: Fol
         int(np.median(rounds)),
         pruned,
         time.perf_counter() - began,
-    )
-
-
-def _confirm(
-    prepared: Prepared, config: Config, tuned: Config, folds: Sequence[Fold]
-) -> Confirmation:
-    """Walk both over the confirming folds, and compare them date by date."""
-    tables = {}
-    for name, own in (("default", config), ("tuned", tuned)):
-        parts, _, _ = walk_scored(prepared, own, folds, None, lambda place, score: False)
-        tables[name] = pl.concat(parts)
-    horizon = config.label.forward_days
-    daily = daily_rank_ics(common_rows(tables))
-    winner, default = (daily[name].to_numpy() for name in ("tuned", "default"))
-    level = ewc_interval(winner, horizon)
-    return Confirmation(
-        level,
-        ewc_interval(default, horizon),
-        ewc_interval(winner - default, horizon),
-        ewc_test(winner - default, horizon),
-        guard_rank_ic(level, daily.height, horizon),
+        trial_numbers(table, prepared, own)[0],
     )

@@ -10,9 +10,10 @@ import numpy as np
 
 from src.v2.evaluation.significance import ewc_interval
 from src.v2.lifecycle.search_space import Dimension
+from src.v2.lifecycle.short_names import short_value
 from src.v2.lifecycle.tuning import TrialRun, Tuned
 from src.v2.lifecycle.tuning_text import tuning_markdown, tuning_metrics
-from src.v2.lifecycle.variations import deciding_settings, short_value
+from src.v2.lifecycle.variations import deciding_settings
 from src.v2.summary_run import setting_params
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.v2.console import printable
+from src.v2.lifecycle.confirmation import Confirmation, guard_searched, least_dates
 from src.v2.lifecycle.search_space import Dimension, settings_at
+from src.v2.lifecycle.short_names import short_value
 from src.v2.lifecycle.trial_walks import Folds
 from src.v2.lifecycle.tuning import Tuned
-from src.v2.lifecycle.variations import short_value
 from src.v2.stored_records import encode
 from src.v2.summary_text import between, shown
 
@@ -30,23 +31,44 @@ def tuning_sentences(tuned: Tuned) -> list[str]:
     ]
     check = tuned.confirmation
     if check is None:
-        return [*found, "No trial is better than the default: keep it."]
+        found.append("No trial is better than the default: keep it.")
+        if guard_searched(tuned.default, tuned.config.label.forward_days) == "implausible":
+            found.append("Its rank IC is too good to be true: check for leakage with make audit.")
+        return found
     found.append(
         f"On the folds kept out of the search the tuned one has {between(check.winner, 'ic')}, the "
         f"default {between(check.default, 'ic')}: {between(check.margin, 'ic')} apart, p "
         f"{shown(check.test.p, 'chance')}."
     )
-    if check.held:
-        found.append("It held: the tuned one is better than the default beyond chance.")
-    elif check.guard == "implausible":
-        found.append("Its rank IC is implausible: check for leakage with make audit.")
-    elif check.margin.mean <= 0:
-        found.append("It did not hold: the tuned one is no better than the default. Keep that.")
-    elif check.test.p != check.test.p:
-        found.append("Whether it held cannot be told: the dates are too few. Keep the default.")
-    else:
-        found.append("It held no further than chance may: keep the default.")
-    return found
+    return [*found, _finding(check, tuned.config.label.forward_days)]
+
+
+def _finding(check: Confirmation, horizon: int) -> str:
+    """Say what the kept-out folds say, and what is to be used."""
+    asked = ""
+    if check.looks > 1:
+        asked = (
+            f" {check.looks} winners of searches have met these dates by now: p {check.level:.2g} "
+            "is asked for, not 0.05."
+        )
+    match check.finding:
+        case "held":
+            return f"It held: the tuned one is better than the default beyond chance.{asked}"
+        case "implausible":
+            return (
+                "Its rank IC is too good to be true, here or on the searched folds: check for "
+                "leakage with make audit. Keep the default."
+            )
+        case "too short":
+            return (
+                f"Whether it held cannot be judged: {check.dates:,} dates were kept out, "
+                f"{least_dates(horizon):,} are needed at this horizon. Keep the default; a longer "
+                "history or a larger --tune.confirm-folds may tell."
+            )
+        case "no better":
+            return "It did not hold: the tuned one is no better than the default. Keep that."
+        case "chance":
+            return f"It held no further than chance may: keep the default.{asked}"
 
 
 def importance_line(importance: Mapping[str, float]) -> str:

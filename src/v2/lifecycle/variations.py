@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import itertools
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from src.v2.config import Config, setting_paths
 from src.v2.console import show_note
 from src.v2.errors import ConfigError
+from src.v2.lifecycle.short_names import short_name, short_value
 
 DEFAULT = "default"
 """Name of the configuration without a variation."""
 
 DECIDING = ("seed", "data", "features", "label", "validation", "model", "evaluation")
 """Settings and sections that decide numbers, so that arms may differ in them."""
-
-SHORT_NAMES: Mapping[str, str] = {
-    "model.learning_rate": "lr",
-    "model.max_depth": "depth",
-    "model.n_estimators": "max_rounds",
-    "model.early_stopping_rounds": "patience",
-    "model.subsample": "rows",
-    "model.colsample_bytree": "cols",
-    "model.min_child_weight": "leaf",
-    "model.reg_lambda": "lambda",
-    "model.rate_drop": "drop",
-    "label.forward_days": "days",
-    "validation.half_life_sessions": "half_life",
-}
-"""Short names of settings in run names and tables; others go by their last part."""
 
 MAIN = ("model.learning_rate", "model.max_depth")
 """Settings that every run name shows, but for plain sweeps."""
@@ -78,7 +64,8 @@ class Words:
 def part_words(argv: Sequence[str]) -> Words:
     """Take files and sweeps out of a command line.
 
-    A word that ends in .yaml or .yml is a file of settings, unless it belongs to a flag.
+    A word that ends in .yaml or .yml is a file of settings, unless it belongs to a flag. Files keep
+    their order; one that is named twice counts once.
 
     Raises
     ------
@@ -106,7 +93,7 @@ common=('--force-sample',))
             common.append(word)
             if word in _FILE_FLAGS and left:
                 common.append(left.pop(0))
-    return Words(tuple(files), tuple(sweeps), tuple(common))
+    return Words(tuple(dict.fromkeys(files)), tuple(sweeps), tuple(common))
 
 
 def with_bare_switches(argv: Sequence[str], switches: Sequence[str]) -> list[str]:
@@ -203,32 +190,6 @@ def deciding_settings(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json", include=set(DECIDING))
 
 
-def short_name(setting: str) -> str:
-    """Name a setting in few letters.
-
-    Examples
-    --------
-    >>> short_name("model.learning_rate"), short_name("label.mode")
-    ('lr', 'mode')
-    """
-    return SHORT_NAMES.get(setting, setting.rpartition(".")[2])
-
-
-def short_value(value: Any) -> str:
-    """Write a value of a setting in few letters.
-
-    Examples
-    --------
-    >>> short_value(0.050), short_value(None), short_value(["a", "b"])
-    ('0.05', 'none', 'a+b')
-    """
-    if value is None:
-        return "none"
-    if isinstance(value, list | tuple):
-        return "+".join(short_value(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _horizon(config: Config) -> tuple[int, int]:
     return config.label.entry_lag, config.label.forward_days
 
@@ -269,9 +230,13 @@ def _arm(
 ) -> Arm:
     words: tuple[str, ...] = () if file is None else ("--variation", file)
     words += tuple(f"--{name.replace('_', '-')}={value}" for name, value in values)
-    config = load([*common, *words])
     parts = [] if file is None else [file.replace("\\", "/").rpartition("/")[2].rpartition(".")[0]]
     parts += [f"{name.rpartition('.')[2]}={value}" for name, value in values]
+    try:
+        config = load([*common, *words])
+    except ConfigError as error:
+        error.add_note(f"in the arm {' '.join(parts)}")
+        raise
     shown = (*(MAIN if file is not None else ()), *(name for name, _ in values))
     return Arm(" ".join(parts), _run_name(letter, config, shown), config, words)
 

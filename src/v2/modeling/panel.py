@@ -117,28 +117,80 @@ def build_panel(
     NotEnoughData
         When no row has both features and a label.
     """
-    labels = add_labels(bars, plan)
-    if labels.height != features.height or not labels["date"].equals(features["date"]):
+    keys, bar, stretched = _label_bars(bars, plan)
+    if keys.height != features.height or not keys["date"].equals(features["date"]):
         raise ValueError("features must hold one row for each bar, sorted by date and ticker")
+    table = features.drop("date", "ticker")
+    rows = _matrix(table, bar >= min_history)
+    sessions = decision_sessions(bars)
+    panel = _bring_together(keys, bar, rows, tuple(table.columns), sessions, min_history)
+    refuse_unlabelled(panel, plan, min_history)
+    return panel, stretched
+
+
+def relabel_panel(
+    panel: Panel, bars: pl.DataFrame, plan: LabelPlan, min_history: int
+) -> tuple[Panel, int]:
+    """Give a panel another label; its features stay where they lie.
+
+    Which rows a panel has, and what their features are, no label decides.
+
+    Parameters
+    ----------
+    panel
+        Built of the same bars and `min_history`, under any label.
+    bars, plan, min_history
+        As for `build_panel`.
+
+    Returns
+    -------
+    tuple
+        As `build_panel`, to the bit; the features are shared with `panel`.
+
+    Raises
+    ------
+    NotEnoughData
+        When no row has both features and a label.
+    """
+    keys, bar, stretched = _label_bars(bars, plan)
+    if int((bar >= min_history).sum()) != len(panel.feature_rows):
+        raise ValueError("a panel can be labelled anew by the bars that it was built of alone")
+    sessions = decision_sessions(bars)
+    relabelled = _bring_together(keys, bar, panel.feature_rows, panel.names, sessions, min_history)
+    refuse_unlabelled(relabelled, plan, min_history)
+    return relabelled, stretched
+
+
+def _label_bars(
+    bars: pl.DataFrame, plan: LabelPlan
+) -> tuple[pl.DataFrame, npt.NDArray[np.int32], int]:
+    """Give the keys of every row, its place among its ticker's bars, and how many are stretched."""
+    labels = add_labels(bars, plan)
     stretched = int(labels["stretched"].sum())
     keys = add_expanding_mean(labels.drop("stretched"))
-    sessions = decision_sessions(bars)
-    ticker = ticker_codes(keys["ticker"])
-    bar = _earlier_bars(bars, keys)
+    return keys, _earlier_bars(bars, keys), stretched
+
+
+def _bring_together(
+    keys: pl.DataFrame,
+    bar: npt.NDArray[np.int32],
+    rows: Rows,
+    names: tuple[str, ...],
+    sessions: pl.Series,
+    min_history: int,
+) -> Panel:
+    """Put the features of the rows with enough history beside their keys."""
     kept = bar >= min_history
-    table = features.drop("date", "ticker")
-    panel = Panel(
+    return Panel(
         keys.filter(kept),
-        _matrix(table, kept),
-        tuple(table.columns),
+        rows,
+        names,
         tuple(sessions.to_list()),
         session_positions(keys["date"], sessions)[kept],
         session_positions(keys["label_end"], sessions)[kept],
-        ticker[kept],
+        ticker_codes(keys["ticker"])[kept],
         bar[kept],
     )
-    refuse_unlabelled(panel, plan, min_history)
-    return panel, stretched
 
 
 def refuse_unlabelled(panel: Panel, plan: LabelPlan, min_history: int) -> None:

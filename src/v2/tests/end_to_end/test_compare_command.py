@@ -22,7 +22,7 @@ from src.v2.tests.synthetic import random_walk_bars
 from src.v2.tests.workplace import SMALL, Workplace
 
 ROOT = Path(__file__).parents[4]
-QUICK = (*SMALL, "--features.families", "momentum", "--validation.test-sessions", "120")
+QUICK = (*SMALL, "--features.families", "momentum", "--validation.test-sessions", "150")
 
 
 def _words(place: Workplace, bars: Path, *words: str) -> list[str]:
@@ -48,7 +48,7 @@ def _trials(place: Workplace) -> list[dict[str, Any]]:
 def compared(make_workplace: Callable[[], Workplace]) -> Workplace:
     """Three arms on a planted momentum, compared once, and again with one arm more."""
     place = make_workplace()
-    place.bars("planted", random_walk_bars(24, 700, 3, signal=0.004))
+    place.bars("planted", random_walk_bars(24, 700, 3, signal=0.0025))
     _variation(place, "useless", "model: {min_child_weight: 1e9}")
     _variation(place, "deep", "model: {max_depth: 8, learning_rate: 0.1}")
     return place
@@ -141,7 +141,7 @@ def test_an_arm_has_the_scores_of_a_training_with_its_settings(
             if {arm["name"] for arm in each["arms"]} == {"default", "deep"}
         )
     metrics = next(arm for arm in record["arms"] if arm["name"] == "deep")["metrics"]
-    words = ["--features.families", "momentum", "--validation.test-sessions", "120"]
+    words = ["--features.families", "momentum", "--validation.test-sessions", "150"]
     assert place.train(bars, *words, "--variation", deep, "--mlflow.enabled", "false") == 0
     trained = place.summary()["metrics"]
     capsys.readouterr()
@@ -219,6 +219,10 @@ BAD_INPUT = {
         "compare.max_arms allows 3",
     ),
     "a missing file": (["nowhere.yaml"], "nowhere.yaml does not exist"),
+    "a wrong arm is named": (
+        ["--sweep", "model.max_depth=0,3"],
+        "(in the arm max_depth=0)",
+    ),
     "a variation": (["--variation", "a.yaml"], "without --variation"),
 }
 
@@ -233,3 +237,64 @@ def test_bad_input_is_one_line(
     assert shown.out == ""
     (line,) = shown.err.strip().splitlines()
     assert line.startswith("error: ") and message in line
+
+
+def test_what_is_wrong_in_a_file_names_its_arm(
+    compared: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, bars = compared, compared.folder / "planted.parquet"
+    good = _variation(place, "good", "model: {max_depth: 3}")
+    wrong = _variation(place, "wrong", "model: {depht: 3}")
+    assert compare.main(_words(place, bars, good, wrong)) == 2
+    line = capsys.readouterr().err.strip()
+    assert "model.depht is no setting" in line and line.endswith("(in the arm wrong)")
+
+
+def test_an_arm_that_is_read_counts_in_the_log_of_this_call_too(
+    compared: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, bars = compared, compared.folder / "planted.parquet"
+    own = ["--mlflow.enabled", "false", "--sweep", "model.max_depth=1,2"]
+    assert compare.main(_words(place, bars, *own)) == 0
+    wanted = {each["config_fingerprint"]: each for each in _trials(place)}
+    capsys.readouterr()
+    other = place.folder / "other ledger"
+    words = [*_words(place, bars, *own), "--paths.ledger-dir", str(other)]
+    for _ in range(2):
+        assert compare.main(words) == 0
+        shown = capsys.readouterr()
+        assert "3 of 3 arms were finished before" in shown.err
+        assert "trial log: 3 configurations" in shown.out and "p below 0.017" in shown.out
+    found = [json.loads(line) for line in (other / "trials.jsonl").read_text().splitlines()]
+    assert len(found) == 3
+    for each in found:
+        same = wanted[each["config_fingerprint"]]
+        assert each | {"tried_at": same["tried_at"]} == same
+    assert not (other / "holdout.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_the_holdout_opens_once_and_for_the_chosen_arm_alone(
+    compared: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, bars = compared, compared.folder / "planted.parquet"
+    ledger = place.folder / "chosen"
+    poor = place.folder / "none.yaml"
+    poor.write_text("model: {min_child_weight: 1e9, max_depth: 2}")
+    better = _variation(place, "leafy", "model: {min_child_weight: 20, learning_rate: 0.3}")
+    words = _words(place, bars, better, "--config", str(poor), "--mlflow.enabled", "false")
+    words += ["--paths.ledger-dir", str(ledger)]
+    assert compare.main(words) == 0
+    assert not (ledger / "holdout.jsonl").exists()
+    for _ in range(2):
+        assert compare.main([*words, "--compare.train-best"]) == 0
+        assert "Recommended: leafy" in capsys.readouterr().out
+        (line,) = (ledger / "holdout.jsonl").read_text().splitlines()
+        record = max(place.folder.glob("reports/*/comparison_*.json"), key=_written)
+        (chosen,) = (arm for arm in json.loads(record.read_text())["arms"] if arm["recommended"])
+        assert json.loads(line)["config_fingerprint"] == chosen["config_fingerprint"]
+        assert len((ledger / "trials.jsonl").read_text().splitlines()) == 2
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns

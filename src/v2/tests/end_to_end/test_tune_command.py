@@ -43,10 +43,13 @@ def test_a_search_is_kept_goes_on_and_its_winner_can_be_trained(
     from mlflow import MlflowClient
 
     place = make_workplace()
-    bars = place.bars("planted", random_walk_bars(22, 800, 3, signal=0.003))
+    bars = place.bars("planted", random_walk_bars(22, 1000, 3, signal=0.0015))
     # A leaf that two cannot fill: a trial with a smaller one beats this default, and it lasts.
-    poor = ["--model.min-child-weight", "4000", "--tune.parameters", "min_child_weight,max_depth"]
-    words = _words(place, bars, *poor)
+    poor = ["--model.min-child-weight", "6000", "--tune.parameters", "min_child_weight,max_depth"]
+    # Two folds of 140 sessions are kept out: fewer than 250 dates would confirm nothing.
+    kept_out = ["--validation.test-sessions", "140", "--tune.confirm-folds", "2"]
+    # The second trial of this seed has a quarter of the leaf.
+    words = _words(place, bars, *kept_out, *poor, "--seed", "9")
     assert tune.main([*words, "--n-trials", "3"]) == 0
     (folder,) = place.folder.glob("reports/tune_*")
     first = json.loads((folder / "tuning.json").read_text())["trials"]
@@ -80,7 +83,8 @@ def test_a_search_is_kept_goes_on_and_its_winner_can_be_trained(
     assert record["default"]["score"] == 0.0 < record["confirmation"]["margin"]["low"]
     # The file gives the winner's settings to the bit.
     file = str(folder / "tuned.yaml")
-    config = load_config([*place.flags(bars), *QUICK, "--variation", file], environ={})
+    own = _words(place, bars, *kept_out[:2], "--seed", "9")
+    config = load_config([*own, "--variation", file], environ={})
     assert config.fingerprint == record["config_fingerprint"]
     # So does the command that is printed.
     assert load_config(shlex.split(printed)[3:], environ={}).fingerprint == config.fingerprint

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.v2.lifecycle.arms import ArmResult
+from src.v2.lifecycle.arms import ArmResult, TrialNumbers
 from src.v2.tests.synthetic import weekdays
 
 
@@ -40,5 +40,6 @@ def make_arm(name: str, skill: float, seed: int, **changes: Any) -> ArmResult:
         "tickers": tickers,
         "rounds": 20,
         "seconds": 1.5,
+        "trial": TrialNumbers(weekdays(1)[0], weekdays(dates)[-1], skill, 0.01),
     }
     return ArmResult(name=name, **(parts | changes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -20,6 +21,7 @@ from src.v2.lifecycle.comparison_text import (
     conclusions,
     print_comparison,
 )
+from src.v2.summary_text import between
 from src.v2.tests.lifecycle.made_arms import make_arm
 
 
@@ -106,6 +108,22 @@ def test_few_tickers_cannot_be_compared_by_their_ranking() -> None:
     assert math.isnan(comparison.groups[0].standing("x").rank_ic.mean)
 
 
+def test_below_250_dates_what_is_better_is_not_recommended() -> None:
+    arms = [make_arm("default", 0.0, 1), make_arm("good", 0.1, 2)]
+    for dates, kept in ((250, "good"), (249, "default")):
+        first = arms[0].predictions["date"].unique().sort()[:dates]
+        few = [
+            dataclasses.replace(
+                arm, predictions=arm.predictions.filter(pl.col("date").is_in(first.to_list()))
+            )
+            for arm in arms
+        ]
+        comparison = compare_arms(few, 0)
+        assert comparison.groups[0].standing("good").p < 0.001
+        assert comparison.recommended == kept
+    assert "but over 249 dates" in conclusions(comparison)[0]
+
+
 def test_too_few_dates_are_said_to_be_too_few() -> None:
     arms = [make_arm(name, 0.1 * k, k, forward_days=60) for k, name in enumerate(("default", "x"))]
     assert "nothing can be told apart" in conclusions(compare_arms(arms, 0))[0]
@@ -129,6 +147,17 @@ def test_every_form_of_the_table_holds_the_same_numbers(
     shown = capsys.readouterr().out
     assert all(line in shown for line in ("a|b", "reference", "Recommended: a|b"))
     assert differences(comparison.arms)["default"] == {"model.learning_rate": 0.01}
+
+
+def test_a_long_name_cuts_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "forward_days=20 mode=classification learning_rate=0.05 subsample=0.7"
+    comparison = compare_arms([make_arm("default", 0.0, 1), make_arm(name, 0.12, 2)], 0)
+    print_comparison(comparison)
+    shown = capsys.readouterr().out
+    standing = comparison.groups[0].standing(name)
+    assert between(standing.margin, "short") in shown and f"{standing.p:.4f}" in shown
+    assert "…" not in shown
+    assert all(part in shown for part in name.split())
 
 
 def test_every_key_of_a_comparison_is_described() -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from src.v2.config import Config
+from src.v2.config import Config, DataConfig, PathsConfig, ScaleConfig, ValidationConfig
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 from src.v2.errors import ConfigError, OmninmoError
 from src.v2.evaluation.metrics import daily_ic
 from src.v2.evaluation.significance import ewc_interval
-from src.v2.ledgers import uncounted
+from src.v2.evaluation_records import Interval
 from src.v2.lifecycle.arms import run_arm
+from src.v2.lifecycle.bench import Bench
 from src.v2.lifecycle.search_space import own_point, search_space
 from src.v2.lifecycle.study import SearchStudy
 from src.v2.lifecycle.trial_walks import part_folds, walk_scored
@@ -25,6 +28,7 @@ from src.v2.lifecycle.tuning_text import tuning_sentences
 from src.v2.lifecycle.variations import Arm
 from src.v2.modeling.folds import Fold
 from src.v2.preparation import Prepared, prepare_panel
+from src.v2.stored_records import encode
 from src.v2.tests.evaluation.leakage.planted import coverage_of
 from src.v2.tests.synthetic import random_walk_bars, weekdays
 
@@ -84,7 +88,7 @@ def test_folds_of_a_trial_are_those_of_an_arm(bars: pl.DataFrame, tmp_path: Path
     config = _config(tmp_path)
     prepared = _prepare(bars, config)
     folds = part_folds(prepared.schedule.folds, None)
-    arm = run_arm(Arm("a", "a", config), prepared, uncounted().record_trial, no_progress)
+    arm = run_arm(Arm("a", "a", config), prepared, no_progress)
     tables, _, _ = walk_scored(prepared, config, folds.confirming, None, lambda *_: False)
     numbers = [fold.number for fold in folds.confirming]
     same = arm.predictions.filter(pl.col("fold").is_in(numbers))
@@ -110,15 +114,16 @@ def test_what_is_hopeless_ends_after_the_fold_that_showed_it(
     assert not walk_scored(prepared, config, folds[:2], None, stop)[2]
 
 
-def test_the_winner_is_confirmed_on_dates_that_no_trial_saw(
-    bars: pl.DataFrame, tmp_path: Path
-) -> None:
-    config = _config(tmp_path, n_trials=3)
+def test_the_winner_is_confirmed_on_dates_that_no_trial_saw(tmp_path: Path) -> None:
+    bars = random_walk_bars(22, 1000, 4, signal=0.002)
+    config = _config(tmp_path, n_trials=3, confirm_folds=2)
+    rules = ValidationConfig(test_sessions=140)
+    config = config.model_copy(update={"validation": rules})
     # A leaf that the rows do not fill: the default ranks nothing, and a quarter of it does.
     model = config.model.model_copy(update={"min_child_weight": 8_000.0, "max_depth": 2})
     config = config.model_copy(update={"model": model})
     prepared = _prepare(bars, config)
-    folds = part_folds(prepared.schedule.folds, None)
+    folds = part_folds(prepared.schedule.folds, 2)
     space = search_space(config)
     study = SearchStudy(tmp_path / "study.db", "s", 1)
     study.enqueue({"max_depth": 3, "min_child_weight": 0.25})
@@ -137,10 +142,76 @@ def test_the_winner_is_confirmed_on_dates_that_no_trial_saw(
     assert tuned.confirmation.winner.mean == pytest.approx(expected.mean)
     assert tuned.confirmation.default.mean == 0.0
     assert tuned.confirmation.margin.mean == pytest.approx(expected.mean)
-    first = weekdays(800)[folds.confirming[0].test_start]
+    first = weekdays(1000)[folds.confirming[0].test_start]
     assert pl.concat(tables).filter(pl.col("date") < first).is_empty()
+    assert tuned.confirmation.dates == len(margin) >= 250
     assert tuned.recommended == (tuned.confirmation.test.p < 0.05)
     assert tuning_sentences(tuned)[-1].startswith("It ")
+    # The same winner again is the same look at these dates, and no trial counts twice.
+    (tmp_path / "ledger" / "trials.jsonl").rename(tmp_path / "old.jsonl")
+    assert not list(search(study, space, prepared, config, folds))
+    again = conclude(study, space, prepared, config, folds)
+    assert again.confirmation == tuned.confirmation and tuned.confirmation.looks == 1
+    anew = [json.loads(line) for line in lines]
+    kept = (tmp_path / "ledger" / "trials.jsonl").read_text().splitlines()
+    for trial, other in zip(map(json.loads, kept), anew, strict=True):
+        assert trial | {"tried_at": ""} == other | {"tried_at": ""}
+
+
+def test_a_search_on_disk_is_nearly_that_in_memory(bars: pl.DataFrame, tmp_path: Path) -> None:
+    bars.write_parquet(tmp_path / "bars.parquet")
+    found = []
+    modes: tuple[Literal["memory", "external"], ...] = ("memory", "external")
+    for mode in modes:
+        config = _config(tmp_path, n_trials=2)
+        changes = {
+            "data": DataConfig(source="files", path=tmp_path / "bars.parquet"),
+            "scale": ScaleConfig(mode=mode, rows_at_once=10_000),
+            "paths": PathsConfig(ledger_dir=tmp_path / mode, scratch_dir=tmp_path / "scratch"),
+            "model": config.model.model_copy(update={"early_stopping_rounds": 0}),
+        }
+        config = config.model_copy(update=changes)
+        with Bench(Stages(), no_progress) as bench:
+            prepared = bench.prepare(config)
+            assert (prepared.place is not None) == (mode == "external")
+            folds = part_folds(prepared.schedule.folds, None)
+            space = search_space(config)
+            study = SearchStudy(tmp_path / f"{mode}.db", "s", 1)
+            assert len(list(search(study, space, prepared, config, folds))) == 2
+            found.append(conclude(study, space, prepared, config, folds))
+    assert not list(tmp_path.glob("scratch/run-*"))
+    for memory, disk in zip(found[0].trials, found[1].trials, strict=True):
+        assert memory.facts["config_fingerprint"] == disk.facts["config_fingerprint"]
+        assert memory.score == pytest.approx(disk.score, abs=0.03)
+
+
+def test_a_leak_on_the_searched_folds_is_not_recommended(
+    bars: pl.DataFrame, tmp_path: Path
+) -> None:
+    config = _config(tmp_path, n_trials=2)
+    prepared = _prepare(bars, config)
+    folds = part_folds(prepared.schedule.folds, None)
+    space = search_space(config)
+    study = SearchStudy(tmp_path / "study.db", "s", 1)
+    study.enqueue(own_point(config, space))
+    for score, low in ((0.0, -0.1), (0.6, 0.5)):
+        with study.trial(space) as opened:
+            facts = {"rank_ic": encode(Interval(score, low, score, 60)), "dates": 300}
+            study.end(opened, score, facts, pruned=False)
+    check = conclude(study, space, prepared, config, folds).confirmation
+    assert check is not None and check.winner.mean < 0.2
+    assert check.finding == "implausible"
+
+
+def test_dates_that_confirm_are_those_known_before_the_holdout(
+    bars: pl.DataFrame, tmp_path: Path
+) -> None:
+    config = _config(tmp_path)
+    prepared = _prepare(bars, config)
+    folds = part_folds(prepared.schedule.folds, 2)
+    tables, _, _ = walk_scored(prepared, config, folds.confirming, None, lambda *_: False)
+    dates = pl.concat(tables).drop_nulls(["forward_return"])["date"].n_unique()
+    assert folds.confirming_dates(prepared.schedule, config.label.span) == dates
 
 
 def test_a_study_that_goes_on_draws_other_points_and_keeps_what_was_cut_off(

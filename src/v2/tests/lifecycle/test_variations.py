@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +39,7 @@ def test_files_and_sweeps_are_parted_from_what_holds_for_all() -> None:
     assert words.files == ("a.yaml", "b.yml")
     assert [(sweep.setting, sweep.values) for sweep in words.sweeps] == [("seed", ("1", "2"))]
     assert words.common == ("--tickers", "A", "B", "--config", "c.yaml")
+    assert part_words(["b.yaml", "a.yaml", "b.yaml"]).files == ("b.yaml", "a.yaml")
 
 
 def test_a_switch_may_stand_alone() -> None:
@@ -46,17 +49,37 @@ def test_a_switch_may_stand_alone() -> None:
     assert with_bare_switches(["--x.fresh"], switches) == ["--x.fresh", "true"]
 
 
-def test_the_committed_experiments_are_arms_with_names_that_show_their_values() -> None:
-    files = sorted(str(path) for path in (ROOT / "experiments").glob("*.yaml"))
-    arms = _lay(*files)
-    assert [arm.name for arm in arms] == ["default", "aggressive", "conservative", "optimized"]
-    for letter, arm in zip("ABC", arms[1:], strict=True):
+def test_make_compare_gives_the_guides_experiments_its_letters_and_then_ones_own(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    own = tmp_path / "experiments" / "a try of mine.yaml"
+    own.write_text("model: {max_depth: 2}\n")
+    words = _made(tmp_path, "compare")[3:]
+    arms = _lay(*(str(tmp_path / word) for word in words))
+    names = ["default", "conservative", "optimized", "aggressive", "a try of mine"]
+    assert [arm.name for arm in arms] == names
+    for letter, arm in zip("ABCD", arms[1:], strict=True):
         model = arm.config.model
         expected = f"exp_{letter}_lr={model.learning_rate:g}_depth={model.max_depth}"
         assert arm.run_name == expected
-        given = yaml.safe_load((ROOT / "experiments" / f"{arm.name}.yaml").read_text())
+        given = yaml.safe_load((tmp_path / "experiments" / f"{arm.name}.yaml").read_text())
         assert model.model_dump() | given["model"] == model.model_dump()
     assert arms[0].run_name == "exp_default_lr=0.05_depth=6"
+    assert _made(tmp_path, "compare", "ARGS=--sweep seed=1,2")[3:] == ["--sweep", "seed=1,2"]
+    (tmp_path / "experiments" / "optimized.yaml").unlink()
+    assert not any("optimized" in word for word in _made(tmp_path, "compare"))
+
+
+def _made(folder: Path, *words: str) -> list[str]:
+    """Give the words of the command that make would run, as a shell parts them."""
+    call = ["make", "-n", *words]
+    lines = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=True).stdout
+    command = lines.strip().splitlines()[-1]
+    show = f'printf "%s\\n" {command}'
+    parted = subprocess.run(["sh", "-c", show], cwd=folder, capture_output=True, text=True)
+    return parted.stdout.splitlines()
 
 
 def test_the_committed_learners_are_arms_of_their_own_type() -> None:
