@@ -4,9 +4,10 @@
 
 Trains a small model on the last bars of 20 tickers, builds packages of it for 50 tickers and for
 all, serves each by ``python -m src.v2.serve`` in a process of its own, and asks it over the
-loopback. A request is answered as `predict` would: the features of the whole universe on the
-decision date, whatever the model was fitted on. Counts and seconds of asking are bounded; a request
-that is not answered with 200 ends the benchmark.
+loopback: about bars that the server carries, and about bars that are new, other ones each time. A
+request is answered as `predict` would: by the features of the whole universe on the decision date,
+whatever the model was fitted on. Counts and seconds of asking are bounded; a request that is not
+answered with 200 ends the benchmark.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,17 @@ SETTINGS = {
     "model": {"n_estimators": 100, "early_stopping_rounds": 0},
     "evaluation": {"permutations": 999},
 }
-COLUMNS = ("tickers", "rows", "clients", "requests", "p50 ms", "p95 ms", "CPU ms", "requests/s")
+COLUMNS = (
+    "tickers",
+    "bars",
+    "rows",
+    "clients",
+    "requests",
+    "p50 ms",
+    "p95 ms",
+    "CPU ms",
+    "requests/s",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +93,11 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     sentences = [
         f"Carried are the last {_sessions()} sessions. Starting took {starts[0]} for "
         f"{FEW_TICKERS} tickers, {starts[1]} for all.",
-        "Requests are answered one at a time; clients at once gain only the reading of requests. "
-        "CPU ms are the server's own for a request, over all its threads.",
+        "Carried bars equal those of the server: the date is ranked once. New bars "
+        'have other prices in each request; 1,000 rows are the last dates of every ticker. "New, '
+        'the same" are sent by all clients at once, and computed once.',
+        "One ranking is computed at a time. CPU ms are the server's own for a request, over all "
+        "its threads.",
     ]
     return {"tables": [table(COLUMNS, lines, "Answers over the loopback")], "sentences": sentences}
 
@@ -170,32 +184,51 @@ def _measure(bars: Any, port: int, server: int) -> list[list[str]]:
     """Ask by one client with few and many rows, then by several at once."""
     tickers = bars["ticker"].n_unique()
     lines = []
-    for rows, count in ASKED.items():
-        body = _body(bars, rows)
-        lines.append(_line(tickers, rows, 1, _asked(port, server, body, 1, count)))
-    together = _asked(port, server, _body(bars, 1), CLIENTS, BY_CLIENT)
-    lines.append(_line(tickers, 1, CLIENTS, together))
+    for kind in ("carried", "new"):
+        for rows, count in ASKED.items():
+            bodies = _bodies(bars, rows, kind == "new")
+            found = _asked(port, server, bodies, 1, count)
+            lines.append(_line(tickers, kind, rows, 1, found))
+    same = _body(bars, 1, 2.0)
+    for kind, bodies in (
+        ("carried", _bodies(bars, 1, new=False)),
+        ("new, the same", lambda _: same),
+        ("new", _bodies(bars, 1, new=True, first=3.0)),
+    ):
+        together = _asked(port, server, bodies, CLIENTS, BY_CLIENT)
+        lines.append(_line(tickers, kind, 1, CLIENTS, together))
     return lines
 
 
-def _body(bars: Any, rows: int) -> bytes:
+def _bodies(bars: Any, rows: int, new: bool, first: float = 1.01) -> Callable[[int], bytes]:
+    """Give the body of each request by its number; new bars are none that came before."""
+    return lambda number: _body(bars, rows, first + number / 1000 if new else 1.0)
+
+
+def _body(bars: Any, rows: int, factor: float) -> bytes:
     """Write the last bars of one ticker, or of as many as it takes from one date back."""
     import polars as pl
 
     newest = bars.sort(["date", "ticker"], descending=[True, False]).head(rows)
+    newest = newest.with_columns(pl.col("open", "high", "low", "close") * factor)
     plain = newest.with_columns(pl.col("date").dt.to_string("%Y-%m-%d"))
     split = {"columns": plain.columns, "data": [list(row) for row in plain.iter_rows()]}
     return json.dumps({"dataframe_split": split}).encode()
 
 
-def _asked(port: int, server: int, body: bytes, clients: int, count: int) -> Asked:
+def _asked(
+    port: int, server: int, bodies: Callable[[int], bytes], clients: int, count: int
+) -> Asked:
     """Ask from some clients at once, each one request after the other."""
     seconds: list[float] = []
     wrong: list[int] = []
+    sent = [
+        [bodies(client * count + number) for number in range(count)] for client in range(clients)
+    ]
     begin, cpu = time.perf_counter(), _cpu_seconds(server)
 
-    def client() -> None:
-        for _ in range(count):
+    def client(own: list[bytes]) -> None:
+        for body in own:
             start = time.perf_counter()
             status = _ask(port, "POST", "/invocations", body)
             seconds.append(time.perf_counter() - start)
@@ -204,7 +237,7 @@ def _asked(port: int, server: int, body: bytes, clients: int, count: int) -> Ask
             if wrong or time.perf_counter() - begin > MOST_SECONDS:
                 return
 
-    threads = [threading.Thread(target=client) for _ in range(clients)]
+    threads = [threading.Thread(target=client, args=(own,)) for own in sent]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -214,12 +247,13 @@ def _asked(port: int, server: int, body: bytes, clients: int, count: int) -> Ask
     return Asked(seconds, time.perf_counter() - begin, _cpu_seconds(server) - cpu)
 
 
-def _line(tickers: int, rows: int, clients: int, asked: Asked) -> list[str]:
+def _line(tickers: int, kind: str, rows: int, clients: int, asked: Asked) -> list[str]:
     ordered = sorted(asked.seconds)
     places = [ordered[round(share * (len(ordered) - 1))] * 1000 for share in (0.5, 0.95)]
-    numbers = [tickers, rows, clients, len(ordered)]
+    numbers = [rows, clients, len(ordered)]
     shown = [f"{place:,.0f}" for place in (*places, 1000 * asked.cpu / len(ordered))]
-    return [*(f"{number:,}" for number in numbers), *shown, f"{len(ordered) / asked.whole:.1f}"]
+    counts = [f"{tickers:,}", kind, *(f"{number:,}" for number in numbers)]
+    return [*counts, *shown, f"{len(ordered) / asked.whole:.1f}"]
 
 
 def _cpu_seconds(server: int) -> float:

@@ -19,6 +19,7 @@ from src.v2.errors import ModelError
 from src.v2.features.as_of import as_of
 from src.v2.features.compute import FeatureTable, compute_features
 from src.v2.features.families import active_features
+from src.v2.features.registry import Feature
 from src.v2.modeling.code_match import check_feature_code
 from src.v2.modeling.intervals import VOLATILITY_BARS, horizon_volatility
 from src.v2.modeling.model_card import ModelCard
@@ -35,12 +36,14 @@ class Decision:
 
     Parameters
     ----------
+    day
+        That date.
     table
         | date | ticker | one column a feature | close |, one row a ticker that can be forecast.
     matrix
         Array (rows, features of the model), float32, NaN where missing.
     frame
-        | date | ticker | one column a feature |, every date.
+        | date | ticker | one column a feature |, every date that was computed.
     absent
         Reason by ticker that cannot be forecast.
     docs
@@ -50,12 +53,42 @@ class Decision:
         `src.v2.modeling.intervals.horizon_volatility`.
     """
 
+    day: dt.date
     table: pl.DataFrame
     matrix: Array
     frame: pl.DataFrame
     absent: Mapping[str, str]
     docs: Mapping[str, str]
     volatility: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionInputs:
+    """What the features of a last date are made of, checked against the model.
+
+    Parameters
+    ----------
+    bars
+        Checked bars of the universe, sorted by ticker and date, members marked where a file
+        names them.
+    tickers
+        Whom the last date may rank.
+    day
+        Last date of the bars.
+    features
+        Those in force, whether the bars allow them or not.
+    market
+        | date | close | of the market, or None.
+    context
+        The model's series and sectors, by its own rules.
+    """
+
+    bars: pl.DataFrame
+    tickers: tuple[str, ...]
+    day: dt.date
+    features: Sequence[Feature]
+    market: pl.DataFrame | None
+    context: Context
 
 
 def decision_rows(
@@ -72,20 +105,72 @@ def decision_rows(
     ModelError
         As `src.v2.api.predict`.
     """
+    inputs = decision_inputs(bars, model_features(card), card, market, context, universe)
+    computed = compute_features(inputs.bars, inputs.features, inputs.market, inputs.context)
+    return decide(inputs, card, computed)
+
+
+def model_features(card: ModelCard) -> Sequence[Feature]:
+    """Gather the features that a model was trained with.
+
+    Raises
+    ------
+    ModelError
+        When own features, or the code of the others, are not those of the training.
+    """
     settings = FeaturesConfig(**card.feature_settings)
     _check_modules(settings, card)
     check_feature_code(settings, card)
+    return active_features(settings, card.series)
+
+
+def decision_inputs(
+    bars: pl.DataFrame,
+    features: Sequence[Feature],
+    card: ModelCard,
+    market: pl.DataFrame | None,
+    context: Context | None = None,
+    universe: Universe | None = None,
+) -> DecisionInputs:
+    """Check bars and what stands beside them against what a model was trained with.
+
+    Parameters
+    ----------
+    features
+        From `model_features`.
+
+    Raises
+    ------
+    ModelError
+        As `src.v2.api.predict`.
+    """
     if card.with_market and market is None:
         raise ModelError("The model was trained with a market; give its bars as market.")
     known = _context_of_model(context, card)
-    bars, _ = clean_bars(bars, 2, 1.0, own_columns=tuple(settings.columns))
+    own = tuple(FeaturesConfig(**card.feature_settings).columns)
+    bars, _ = clean_bars(bars, 2, 1.0, own_columns=own)
     bars, tickers = _bars_of_universe(bars, card, universe)
     day = bars["date"].max()
     assert isinstance(day, dt.date)
     _check_series(known, bars["date"].unique().sort())
-    features = active_features(settings, card.series)
-    computed = compute_features(bars, features, market, known)
+    return DecisionInputs(bars, tickers, day, features, market, known)
+
+
+def decide(inputs: DecisionInputs, card: ModelCard, computed: FeatureTable) -> Decision:
+    """Take the rows of the last date from computed features, and tell which tickers have none.
+
+    Parameters
+    ----------
+    computed
+        Features of the inputs; of the last date at least, whole dates alone.
+
+    Raises
+    ------
+    ModelError
+        When a feature of the model is not among them.
+    """
     _check_columns(computed, card)
+    bars, day, tickers = inputs.bars, inputs.day, inputs.tickers
     absent = _absent_tickers(bars, day, tickers, card.min_history)
     closes = bars.filter(pl.col("date") == day).select("ticker", "close")
     table = (
@@ -97,11 +182,11 @@ def decision_rows(
         .join(closes, on="ticker", how="left")
         .sort("ticker")
     )
-    docs = {feature.name: feature.doc for feature in features}
-    newest = bars.sort("date").group_by("ticker").tail(VOLATILITY_BARS + 1)
+    docs = {feature.name: feature.doc for feature in inputs.features}
+    newest = bars.group_by("ticker").tail(VOLATILITY_BARS + 1)
     volatility = horizon_volatility(newest, card.forward_days)
     return Decision(
-        table, feature_matrix(table, card.features), computed.frame, absent, docs, volatility
+        day, table, feature_matrix(table, card.features), computed.frame, absent, docs, volatility
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,13 +73,39 @@ def rank_last_date(
 ) -> Forecast:
     """Rank the last date of the bars, as `src.v2.api.predict` does."""
     decision = decision_rows(bars, card, market, context, universe)
+    compared = shared_values(decision.frame, decision.day, card.features)
+    return rank_decision(decision, compared, model, card, coverage)
+
+
+def rank_decision(
+    decision: Decision,
+    compared: tuple[Mask, Array],
+    model: FittedModel,
+    card: ModelCard,
+    coverage: float = USUAL_COVERAGE,
+    explained: Collection[str] | None = None,
+) -> Forecast:
+    """Rank the tickers of a decision.
+
+    Parameters
+    ----------
+    compared
+        From `shared_values`.
+    coverage
+        Level of the intervals.
+    explained
+        Tickers whose rows, with their reasons, are wanted; None for all. Ranks and ratings are
+        those among all tickers.
+    """
     rows = _scored(decision, model, card, interval_multiple(card, coverage))
-    rows = rows.with_columns(
-        pl.Series("rating", _ratings(rows, card), dtype=pl.String),
-        pl.Series("reasons", _reasons(decision, model, card), dtype=pl.List(pl.String)),
-    ).sort(["score", "ticker"], descending=[True, False])
+    rows = rows.with_columns(pl.Series("rating", _ratings(rows, card), dtype=pl.String))
+    rows = rows.sort(["score", "ticker"], descending=[True, False]).with_row_index("rank", offset=1)
+    if explained is not None:
+        rows = rows.filter(pl.col("ticker").is_in(list(explained)))
+    reasons = _reasons(decision, compared, model, card, rows["ticker"])
+    rows = rows.join(reasons, on="ticker", how="left", maintain_order="left")
     in_sample = rows["date"][0] <= dt.date.fromisoformat(card.train_last) if rows.height else False
-    return Forecast(rows.with_row_index("rank", offset=1), decision.absent, in_sample)
+    return Forecast(rows, decision.absent, in_sample)
 
 
 def _scored(
@@ -140,19 +166,35 @@ def explained_quantity(card: ModelCard) -> str:
     return quantity_name(LabelPlan(LabelConfig(), card.target, None, card.classes))
 
 
-def _reasons(decision: Decision, model: FittedModel, card: ModelCard) -> list[list[str]]:
-    """Say what moved the model most, for each row."""
-    if decision.table.is_empty():
-        return []
-    matrix = decision.matrix
-    values, _ = model.contributions(matrix)
-    day = decision.table["date"][0]
-    shared, earlier = shared_values(decision.frame, day, card.features)
-    where = places(matrix, matrix, earlier, shared)
-    quantity = explained_quantity(card)
-    return reason_rows(
-        matrix, signed_values(values), where, card.features, decision.docs, quantity, REASONS
-    )
+def _reasons(
+    decision: Decision,
+    compared: tuple[Mask, Array],
+    model: FittedModel,
+    card: ModelCard,
+    tickers: pl.Series,
+) -> pl.DataFrame:
+    """Say what moved the model most, as | ticker | reasons | of some tickers."""
+    asked = decision.table["ticker"].is_in(tickers.implode())
+    wanted = asked.to_numpy()
+    reasons: list[list[str]] = []
+    if wanted.any():
+        matrix, told = decision.matrix, decision.matrix[wanted]
+        # The last bit of a sampled value may depend on the rows beside it; an exact one's does not.
+        alone = model.exact
+        values = model.contributions(told)[0] if alone else model.contributions(matrix)[0][wanted]
+        shared, earlier = compared
+        where = places(told, matrix, earlier, shared)
+        reasons = reason_rows(
+            told,
+            signed_values(values),
+            where,
+            card.features,
+            decision.docs,
+            explained_quantity(card),
+            REASONS,
+        )
+    told_of = decision.table.select("ticker").filter(asked)
+    return told_of.with_columns(pl.Series("reasons", reasons, dtype=pl.List(pl.String)))
 
 
 def shared_values(frame: pl.DataFrame, day: dt.date, names: tuple[str, ...]) -> tuple[Mask, Array]:

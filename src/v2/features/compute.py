@@ -80,26 +80,54 @@ def compute_features(
     kept, left_out = usable_features(bars, features, context)
     bars = bars.sort("ticker", "date")
     sessions = add_series(market_sessions(bars, market), context)
-    dates = bars.select(pl.col("date").unique().sort())
-    date_index = dates["date"].search_sorted(bars["date"]).to_numpy().astype(np.int64)
-    order = np.argsort(date_index, kind="stable")
-    places = np.empty_like(order)
-    places[order] = np.arange(len(order))
-
     names = [feature.name for feature in kept]
-    columns = FeatureColumns(names, len(bars))
-    add_ticker_features(columns, kept, bars, sessions, places)
-    keys = bars.select("date", "ticker")[order]
-    if MEMBER in bars.columns:
-        inside = bars[MEMBER].to_numpy()[order]
-        columns.keep(inside)
-        keys = keys.filter(inside)
+    keys, columns = ticker_columns(kept, bars, sessions, names)
     sectors = context.sectors if context is not None else None
     add_date_features(columns, kept, sessions, keys["date"], keys["ticker"], sectors)
 
     infinite = {name: columns.infinite[name] for name in names if columns.infinite.get(name)}
     series = [columns.series(name) for name in names]
     return FeatureTable(keys.hstack(series), left_out, infinite)
+
+
+def ticker_columns(
+    features: Sequence[Feature],
+    bars: pl.DataFrame,
+    sessions: pl.DataFrame,
+    names: Sequence[str],
+) -> tuple[pl.DataFrame, FeatureColumns]:
+    """Compute ticker-wise features of every row of the bars, or of those of members.
+
+    Parameters
+    ----------
+    features
+        Those whose inputs are there; of other scopes than ticker none is computed.
+    bars
+        Whole tickers, sorted by ticker and date.
+    sessions
+        From `src.v2.features.inputs.market_sessions`, of the whole universe.
+    names
+        Columns to make room for.
+
+    Returns
+    -------
+    tuple[polars.DataFrame, FeatureColumns]
+        | date | ticker | of the rows, sorted, and their columns, in which those of other
+        scopes are not filled yet.
+    """
+    dates = bars.select(pl.col("date").unique().sort())
+    date_index = dates["date"].search_sorted(bars["date"]).to_numpy().astype(np.int64)
+    order = np.argsort(date_index, kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    columns = FeatureColumns(names, len(bars))
+    add_ticker_features(columns, features, bars, sessions, places)
+    keys = bars.select("date", "ticker")[order]
+    if MEMBER in bars.columns:
+        inside = bars[MEMBER].to_numpy()[order]
+        columns.keep(inside)
+        keys = keys.filter(inside)
+    return keys, columns
 
 
 def usable_features(

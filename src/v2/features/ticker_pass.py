@@ -8,7 +8,7 @@ stages: each from expressions over single rows, or from kernels over windows.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -157,6 +157,28 @@ def shared_stages(features: Sequence[Feature], available: set[str]) -> list[Stag
         {name: shared[name] for name, stage in depth.items() if stage == number}
         for number in range(1, last + 1)
     ]
+
+
+def features_that_read(features: Sequence[Feature], columns: Collection[str]) -> list[Feature]:
+    """Find the ticker-wise features that are made of some columns, by whatever steps.
+
+    Parameters
+    ----------
+    columns
+        Columns of `src.v2.features.inputs.add_inputs`.
+    """
+    shared = shared_columns()
+    known: dict[str, bool] = {}
+
+    def reads(name: str) -> bool:
+        if name not in known:
+            known[name] = name in columns
+            sources = _sources(shared[name]) if name in shared and not known[name] else ()
+            known[name] = known[name] or any(map(reads, sources))
+        return known[name]
+
+    wanted = [feature for feature in features if feature.scope == "ticker"]
+    return [item for item in wanted if any(map(reads, item.expression.meta.root_names()))]
 
 
 def _sources(column: pl.Expr | KernelColumn) -> Sequence[str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 
 import polars as pl
 
 from src.v2.api import load
-from src.v2.forecasting import USUAL_COVERAGE, Forecast, rank_last_date
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.model_card import ModelCard
+from src.v2.serving.rankings import Rankings
 from src.v2.serving.reference import Reference, check_reference, read_reference
-from src.v2.serving.requests import RequestError, read_request
+from src.v2.serving.requests import Request, RequestError, read_request, rules_of
 
 _NAMED = 5
 
@@ -31,11 +30,15 @@ class Scorer:
     ------
     DataError
         When the reference is too short for any decision.
+    ModelError
+        When the features are not computed as they were for the training.
     """
 
     def __init__(self, model: FittedModel, card: ModelCard, reference: Reference) -> None:
         check_reference(reference, card)
         self.model, self.card, self.reference = model, card, reference
+        self._rankings = Rankings(model, card, reference)
+        self._rules = rules_of(card)
 
     def answer(self, rows: pl.DataFrame, as_of: str = "") -> pl.DataFrame:
         """Rank a date by given bars and the reference, and show the tickers given.
@@ -59,10 +62,10 @@ class Scorer:
         ModelError
             When the reference does not fit the model.
         """
-        request = read_request(rows, as_of, self.reference, self.card)
+        request = read_request(rows, as_of, self.reference, self._rules)
         day = request.day
-        forecast = self._ranking(request.bars, day)
-        ranked = forecast.rows
+        found = self._rankings.find(request)
+        forecast, ranked = found.forecast, found.forecast.rows
         absent = [name for name in request.tickers if name not in set(ranked["ticker"])]
         if absent:
             why = "; ".join(
@@ -75,7 +78,7 @@ class Scorer:
             )
         shown = ranked.filter(pl.col("ticker").is_in(list(request.tickers)))
         return shown.with_columns(
-            pl.lit(ranked.height, dtype=pl.UInt32).alias("ranked"),
+            pl.lit(found.ranked, dtype=pl.UInt32).alias("ranked"),
             pl.lit(self.card.verdict).alias("verdict"),
             pl.lit(forecast.in_sample).alias("in_sample"),
         )
@@ -88,27 +91,8 @@ class Scorer:
         ModelError
             When the reference does not fit the model.
         """
-        self._ranking(self.reference.bars, self.reference.sessions[-1])
-
-    def _ranking(self, bars: pl.DataFrame, day: dt.date) -> Forecast:
         held = self.reference
-        market = held.market
-        return rank_last_date(
-            bars,
-            self.model,
-            self.card,
-            None if market is None else market.filter(pl.col("date") <= day),
-            held.context.until(day),
-            held.universe,
-            usual_coverage(self.card),
-        )
-
-
-def usual_coverage(card: ModelCard) -> float:
-    """Give the level of the intervals shown: 80%, or the first that the card holds."""
-    if card.intervals is None or card.intervals.at(USUAL_COVERAGE) is not None:
-        return USUAL_COVERAGE
-    return card.intervals.levels[0].level
+        self._rankings.find(Request(held.bars.clear(), (), held.sessions[-1]))
 
 
 def open_scorer(model: Path, reference: Path) -> Scorer:

@@ -33,6 +33,9 @@ BODY_SECONDS = 30.0
 
 MESSAGE_LENGTH = 1000
 _PREFIX = "Failed to "
+_TOO_MANY_DIGITS = "for integer string conversion"
+"""Python's words for an integer longer than it turns from text."""
+
 _JSON = (b"content-type", b"application/json")
 _BAD, _LARGE, _INTERNAL = "BAD_REQUEST", "REQUEST_LIMIT_EXCEEDED", "INTERNAL_ERROR"
 
@@ -67,11 +70,8 @@ def guarded(application: Application) -> Application:
             status, headers, answer = _refusal(
                 408, _BAD, f"The body must have come within {BODY_SECONDS:.0f} seconds."
             )
-        except Exception:
-            number = uuid.uuid4().hex[:8]
-            log.exception("request %s failed", number)
-            text = f"Something unforeseen went wrong; the server's log has it as {number}."
-            status, headers, answer = _refusal(500, _INTERNAL, text)
+        except Exception as error:
+            status, headers, answer = _failure(error)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
@@ -168,6 +168,16 @@ def _told(answer: bytes) -> tuple[str, str]:
         return str(found.get("error_code", _BAD)), clean_message(str(found["message"]))
     except (ValueError, KeyError, AttributeError, RecursionError):
         return _BAD, clean_message(text)
+
+
+def _failure(error: Exception) -> tuple[int, Sequence[tuple[bytes, bytes]], bytes]:
+    """Refuse what JSON cannot be read of; put what was not foreseen into the log."""
+    if isinstance(error, ValueError) and _TOO_MANY_DIGITS in str(error):
+        return _refusal(400, _BAD, "A number of the body has too many digits.")
+    number = uuid.uuid4().hex[:8]
+    log.exception("request %s failed", number)
+    text = f"Something unforeseen went wrong; the server's log has it as {number}."
+    return _refusal(500, _INTERNAL, text)
 
 
 def _refusal(

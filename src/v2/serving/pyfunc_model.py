@@ -8,7 +8,6 @@ an id, and stands under it in the server's log.
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,10 +32,9 @@ _BASE: Any = PythonModel
 
 
 class ServedModel(_BASE):  # type: ignore[misc]
-    """Answers requests, one at a time."""
+    """Answers requests."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._scorer: Scorer | None = None
 
     def load_context(self, context: Any) -> None:
@@ -72,10 +70,7 @@ class ServedModel(_BASE):  # type: ignore[misc]
         """
         assert self._scorer is not None
         try:
-            with self._lock:
-                rows = self._scorer.answer(
-                    _polars(model_input), str((params or {}).get(AS_OF) or "")
-                )
+            rows = self._scorer.answer(_polars(model_input), str((params or {}).get(AS_OF) or ""))
             return _pandas(rows)
         except OmninmoError as error:
             raise _complaint(str(error), "INVALID_PARAMETER_VALUE") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -47,6 +47,8 @@ class Reference:
         Who was a member when, for a model trained on a point-in-time universe.
     model
         Name of the model for a reader.
+    sessions
+        Distinct dates of the bars, sorted; found by itself.
     """
 
     bars: pl.DataFrame
@@ -54,11 +56,11 @@ class Reference:
     context: Context
     universe: Universe | None
     model: str
+    sessions: pl.Series = field(init=False, repr=False, compare=False)
 
-    @property
-    def sessions(self) -> pl.Series:
-        """Distinct dates of the bars, sorted."""
-        return self.bars["date"].unique().sort()
+    def __post_init__(self) -> None:
+        """Find the sessions, once."""
+        object.__setattr__(self, "sessions", self.bars["date"].unique().sort())
 
 
 def needed_sessions(card: ModelCard) -> int:

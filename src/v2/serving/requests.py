@@ -18,7 +18,8 @@ MOST_ROWS = 50_000
 """Rows of one request."""
 
 REFRESH = "python -m src.v2.serve (or --build-only FOLDER) builds it again from the newest bars"
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_WHOLE_ISO = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
 _NAMED = 10
 _CLIPPED = 40
 
@@ -33,23 +34,36 @@ class Request:
 
     Parameters
     ----------
-    bars
-        The reference up to the decision, with the given rows in it.
+    changed
+        Given rows up to the decision that the reference lacks, or has otherwise; with its
+        columns, sorted by ticker and date.
     tickers
         Those asked for, sorted.
     day
         The decision date.
     """
 
-    bars: pl.DataFrame
+    changed: pl.DataFrame
     tickers: tuple[str, ...]
     day: dt.date
 
 
-def read_request(rows: pl.DataFrame, as_of: str, reference: Reference, card: ModelCard) -> Request:
-    """Check given bars and join them to the reference by ticker and date.
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a model asks of a request: sessions up to its date, and the tickers it knows."""
 
-    A given row takes the place of the reference's row of its ticker and date, or is added.
+    sessions: int
+    tickers: tuple[str, ...]
+
+
+def rules_of(card: ModelCard) -> Rules:
+    """Read from a card what a request must hold."""
+    return Rules(needed_sessions(card), card.tickers)
+
+
+def read_request(rows: pl.DataFrame, as_of: str, reference: Reference, rules: Rules) -> Request:
+    """Check given bars, and find those that differ from the reference's.
+
     Rows after the decision, and rows before the reference begins, are left out.
 
     Parameters
@@ -59,6 +73,8 @@ def read_request(rows: pl.DataFrame, as_of: str, reference: Reference, card: Mod
         order; further columns are left alone. No cell may be missing.
     as_of
         The decision date; empty for the last date given.
+    rules
+        Of the model.
 
     Raises
     ------
@@ -68,10 +84,10 @@ def read_request(rows: pl.DataFrame, as_of: str, reference: Reference, card: Mod
     typed = _typed(rows, number_columns(reference))
     _check_rows(typed)
     day = _decision_date(typed, as_of)
-    known = reference.universe.members_on(day) if reference.universe else card.tickers
+    known = reference.universe.members_on(day) if reference.universe else rules.tickers
     _check_tickers(typed["ticker"], known)
     sessions = reference.sessions
-    _check_day(day, sessions, card)
+    _check_day(day, sessions, rules.sessions)
     inside = typed.filter(pl.col("date").is_between(sessions[0], day))
     strange = inside.filter(~pl.col("date").is_in(sessions.implode()))
     if strange.height:
@@ -79,11 +95,40 @@ def read_request(rows: pl.DataFrame, as_of: str, reference: Reference, card: Mod
             f"Each date must be a session of the universe's bars; {strange['date'][0]} (ticker "
             f"{_shown(strange['ticker'][0])}) is none. Leave the row out."
         )
-    kept = reference.bars.filter(pl.col("date") <= day)
-    given = inside.select(kept.columns).cast(kept.schema)
-    others = kept.join(given, on=["ticker", "date"], how="anti")
-    bars = pl.concat([others, given]).sort("ticker", "date")
-    return Request(bars, tuple(typed["ticker"].unique().sort()), day)
+    return Request(_changed(inside, reference), tuple(typed["ticker"].unique().sort()), day)
+
+
+def _changed(given: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+    """Leave out the given rows that the reference has, number by number."""
+    held = reference.bars
+    given = given.select(held.columns).cast(held.schema)
+    first, last = given["date"].min(), given["date"].max()
+    near = held.filter(pl.col("date").is_between(first, last))
+    return given.join(near, on=held.columns, how="anti").sort("ticker", "date")
+
+
+def joined_bars(
+    reference: Reference, request: Request, tickers: pl.Series | None = None
+) -> pl.DataFrame:
+    """Put the changed rows of a request into the reference, up to its date.
+
+    A row takes the place of the reference's row of its ticker and date, or is added.
+
+    Parameters
+    ----------
+    tickers
+        Whose bars are wanted; None for all.
+
+    Returns
+    -------
+    polars.DataFrame
+        With the columns of the reference, sorted by ticker and date.
+    """
+    held = reference.bars.filter(pl.col("date") <= request.day)
+    if tickers is not None:
+        held = held.filter(pl.col("ticker").is_in(tickers.implode()))
+    others = held.join(request.changed, on=["ticker", "date"], how="anti")
+    return pl.concat([others, request.changed]).sort("ticker", "date")
 
 
 def _typed(rows: pl.DataFrame, numbers: Sequence[str]) -> pl.DataFrame:
@@ -117,8 +162,9 @@ def _typed(rows: pl.DataFrame, numbers: Sequence[str]) -> pl.DataFrame:
 
 def _dates(cells: pl.Series) -> pl.Series:
     """Read ISO dates, and nothing else."""
+    formed = cells.str.contains(_WHOLE_ISO) & ~cells.str.starts_with("0000")
     read = cells.str.to_date("%Y-%m-%d", strict=False)
-    wrong = (read.is_null() | (cells.str.len_chars() != len("2024-01-31"))).arg_true()
+    wrong = (read.is_null() | ~formed).arg_true()
     if len(wrong):
         raise RequestError(
             f"A date must be text as 2024-01-31; row {wrong[0] + 1} has {_shown(cells[wrong[0]])}."
@@ -167,7 +213,7 @@ def _check_tickers(given: pl.Series, known: Sequence[str]) -> None:
         )
 
 
-def _check_day(day: dt.date, sessions: pl.Series, card: ModelCard) -> None:
+def _check_day(day: dt.date, sessions: pl.Series, needed: int) -> None:
     """Refuse a decision that the reference has no bars for, or too few before it."""
     first, last = sessions[0], sessions[-1]
     if day not in sessions:
@@ -175,7 +221,7 @@ def _check_day(day: dt.date, sessions: pl.Series, card: ModelCard) -> None:
             f"The decision date must be a session of the bars served from, {first} to {last}; "
             f"they lack {day}, so the other tickers are unknown on it. Refresh them: {REFRESH}."
         )
-    needed = min(needed_sessions(card), len(sessions))
+    needed = min(needed, len(sessions))
     before = int((sessions <= day).sum())
     if before < needed:
         raise RequestError(

@@ -22,7 +22,7 @@ from src.v2 import api, serve
 from src.v2.errors import ModelError
 from src.v2.serving.package import package_scorer
 from src.v2.serving.reference import needed_sessions
-from src.v2.serving.requests import MOST_ROWS, RequestError, read_request
+from src.v2.serving.requests import MOST_ROWS, RequestError, joined_bars, read_request, rules_of
 from src.v2.tests.serving.conftest import Served, as_rows, build
 
 ADDED = ("ranked", "verdict", "in_sample")
@@ -71,8 +71,8 @@ def test_a_bar_that_the_reference_lacks_is_added(served: Served) -> None:
     last = held.sessions[-1]
     without = held.bars.filter((pl.col("ticker") != "T005") | (pl.col("date") < last))
     lacking = dataclasses.replace(held, bars=without)
-    request = read_request(served.rows("T005"), "", lacking, served.scorer.card)
-    assert_frame_equal(request.bars, held.bars, check_exact=True)
+    request = read_request(served.rows("T005"), "", lacking, rules_of(served.scorer.card))
+    assert_frame_equal(joined_bars(lacking, request), held.bars, check_exact=True)
 
 
 def test_an_earlier_decision_sees_nothing_later(served: Served) -> None:
@@ -120,6 +120,9 @@ def test_rows_before_the_reference_are_not_needed(served: Served) -> None:
         ({"date": "2014-03-15"}, "lack 2014-03-15"),
         ({"date": "05/01/2014"}, "text as 2024-01-31; row 1 has '05/01/2014'"),
         ({"date": "2014-3-21"}, "text as 2024-01-31"),
+        ({"date": "0000-01-01"}, "text as 2024-01-31"),
+        ({"date": "-001-01-01"}, "text as 2024-01-31"),
+        ({"date": "9999-12-31"}, "lack 9999-12-31"),
         ({"date": None}, "date of row 1 is missing"),
         ({"ticker": None}, "ticker of row 1 is missing"),
         ({"ticker": ""}, "breaks a rule: ticker is empty"),
@@ -206,12 +209,13 @@ def test_whatever_is_sent_is_read_or_refused_in_words(served: Served, data: st.D
         }
     )
     try:
-        request = read_request(rows, "", held, served.scorer.card)
+        request = read_request(rows, "", held, rules_of(served.scorer.card))
     except RequestError as error:
         assert 20 < len(str(error)) < 600
     else:
         assert request.tickers == ("T003",)
-        assert request.bars.height == held.bars.filter(pl.col("date") <= request.day).height
+        bars = joined_bars(held, request)
+        assert bars.height == held.bars.filter(pl.col("date") <= request.day).height
 
 
 def test_building_again_replaces_a_package_and_nothing_else(

@@ -68,6 +68,7 @@ def bad_bodies(record: dict[str, Any]) -> dict[str, Any]:
         "null": [record | {"close": None}],
         "nested cell": [record | {"close": {"a": [1]}}],
         "huge number": [record | {"close": 10**400}],
+        "a year before the first": [record | {"date": "0000-01-01"}],
         "empty": [],
         "unknown ticker": [record | {"ticker": "NEW"}],
         "unknown date": [record | {"date": "2035-01-05"}],

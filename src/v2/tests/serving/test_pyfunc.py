@@ -82,6 +82,8 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         raise ZeroDivisionError("a secret path")
     if body == b"deep":
         raise RecursionError
+    if body == b"long":
+        int("1" * 5000)
     status = 400 if body.startswith(b"{") else 200
     await send({"type": "http.response.start", "status": status, "headers": []})
     await send({"type": "http.response.body", "body": body})
@@ -169,6 +171,11 @@ def test_a_failing_application_is_told_by_an_id(caplog: pytest.LogCaptureFixture
     assert "a secret path" in caplog.text
     status, text = ask([b"deep"])
     assert (status, json.loads(text)["message"]) == (400, "The body is nested too deeply.")
+    status, text = ask([b"long"])
+    assert (status, json.loads(text)["message"]) == (
+        400,
+        "A number of the body has too many digits.",
+    )
 
 
 def test_a_connection_that_ends_early_is_no_failure() -> None:

@@ -5,22 +5,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from src.v2 import api
-from src.v2.config import FeaturesConfig, ModelConfig
 from src.v2.data.context import Context
-from src.v2.data.universe import Universe, mark_members
 from src.v2.errors import DataError, ModelError
-from src.v2.features.compute import compute_features
-from src.v2.features.families import active_features
-from src.v2.model_source import ModelBars
-from src.v2.modeling.learners.base import FittedModel, TrainingRows
-from src.v2.modeling.learners.xgboost_trees import XGBoostLearner
-from src.v2.modeling.model_card import ModelCard
 from src.v2.serving.answers import Scorer
 from src.v2.serving.reference import (
     SLACK,
@@ -31,55 +22,7 @@ from src.v2.serving.reference import (
     write_reference,
 )
 from src.v2.serving.requests import RequestError
-from src.v2.tests.end_to_end.test_predict_reasons import made_card
-from src.v2.tests.serving.conftest import as_rows
-from src.v2.tests.synthetic import random_walk_bars
-
-SETTINGS = FeaturesConfig(families=("momentum", "market", "context"), min_history=60)
-
-
-@dataclasses.dataclass(frozen=True)
-class Made:
-    """Bars with all that may stand beside them, and a model that reads it."""
-
-    held: ModelBars
-    model: FittedModel
-    card: ModelCard
-
-    @property
-    def scorer(self) -> Scorer:
-        return Scorer(self.model, self.card, cut_reference(self.held, self.card, "made"))
-
-
-@pytest.fixture(scope="module")
-def made() -> Made:
-    """Twelve tickers, one of which has left the universe, with a market and a VIX of their own."""
-    bars = random_walk_bars(12, 900, 4)
-    days = bars["date"].unique().sort()
-    rng = np.random.default_rng(4)
-    market = pl.DataFrame({"date": days, "close": 100 * np.exp(rng.normal(0, 0.01, 900).cumsum())})
-    vix = pl.DataFrame({"date": days, "value": 15 + 5 * rng.random(900)})
-    spans = pl.DataFrame(
-        {"ticker": bars["ticker"].unique().sort(), "from": days[0], "to": days[-1]}
-    ).with_columns(
-        pl.when(pl.col("ticker") == "T011").then(days[850]).otherwise(pl.col("to")).alias("to")
-    )
-    universe, context = Universe(spans, 0), Context({"vix": vix})
-    marked = mark_members(bars.sort("ticker", "date"), universe)
-    table = compute_features(marked, active_features(SETTINGS, ("vix",)), market, context).frame
-    names = tuple(name for name in table.columns if name not in ("date", "ticker"))
-    rows = table.filter(pl.col("date").is_between(days[600], days[800]))
-    features = rows.select(names).to_numpy().astype(np.float32)
-    label = np.nan_to_num(features[:, names.index("return_20")])
-    learner = XGBoostLearner(ModelConfig(threads=1, colsample_bytree=1.0), names, 0, 1.0, 3)
-    model = learner.fit(TrainingRows(features, label, np.ones(len(label), dtype=np.float32)), 20)
-    card = dataclasses.replace(
-        made_card("regression", names, bars, SETTINGS, str(days[800])),
-        with_market=True,
-        series=("vix",),
-        data={"universe": "members.csv", "context_lag": 0, "context_max_age": 14},
-    )
-    return Made(ModelBars(marked, market, context, universe, days[-1], False), model, card)
+from src.v2.tests.serving.conftest import Made, as_rows
 
 
 def test_the_answer_reads_market_series_and_members_as_predict_does(made: Made) -> None:
