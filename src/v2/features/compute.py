@@ -212,8 +212,6 @@ def add_ticker_features(
         writing: list[Future[dict[str, int]]] = []
         for part in ticker_features(bars, sessions, wanted, pool):
             _finish(columns, writing)
-            for name, wrong in part.undefined.items():
-                columns.count_infinite(name, wrong)
             names = list(part.values)
             writing = [
                 pool.submit(_write, columns, part, share, lookbacks, places[part.rows])
@@ -232,10 +230,12 @@ def _write(
     """Write some features of a part to their places; return how many were infinite, by name."""
     from src.v2.features.placing import place
 
-    return {
-        name: place(part.values[name], part.bounds, lookbacks[name], places, columns.values[name])
-        for name in names
-    }
+    infinite = {}
+    for name in names:
+        found, column = part.values.pop(name), columns.values[name]
+        kept = (found.values, found.known, found.first)
+        infinite[name] = place(*kept, part.bounds, lookbacks[name], places, column)
+    return infinite
 
 
 def _finish(columns: FeatureColumns, writing: Sequence[Future[dict[str, int]]]) -> None:

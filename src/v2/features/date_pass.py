@@ -71,7 +71,7 @@ def _add_session_features(
     found = dates.join(found, on="date", how="left", maintain_order="left")
     each = np.repeat(np.arange(len(dates)), counts)
     for item in wanted:
-        columns.put(found[item.name][each])
+        columns.put_shared(found[item.name], counts, each)
 
 
 def _add_rank_features(
@@ -80,11 +80,13 @@ def _add_rank_features(
     """Rank ticker-wise features among the tickers of each date."""
     blocks = date_blocks(np.concatenate(([0], np.cumsum(counts))))
     wanted = [feature for feature in features if feature.scope == "rank"]
-    ranked = [columns.values[feature.expression.meta.output_name()] for feature in wanted]
+
+    def rank(feature: Feature) -> None:
+        ranked = columns.values[feature.expression.meta.output_name()]
+        centred_ranks(ranked, blocks, LEAST_TICKERS, columns.values[feature.name])
+
     with ThreadPoolExecutor(max_workers=pl.thread_pool_size()) as pool:
-        ranks = pool.map(lambda values: centred_ranks(values, blocks, LEAST_TICKERS), ranked)
-        for feature, found in zip(wanted, ranks, strict=True):
-            columns.values[feature.name][:] = found
+        list(pool.map(rank, wanted))
 
 
 def _add_cross_section(

@@ -32,7 +32,27 @@ class FeatureColumns:
 
     def put(self, found: pl.Series) -> None:
         """Keep a whole column and count what is not finite."""
-        self.values[found.name][:], self.infinite[found.name] = finite_values(found)
+        self.values[found.name][:], wrong = finite_values(found)
+        self.infinite[found.name] = int(np.count_nonzero(wrong))
+
+    def put_shared(
+        self, found: pl.Series, counts: NDArray[np.int64], each: NDArray[np.int64]
+    ) -> None:
+        """Keep one value for all rows of a date, and count the rows where it is not finite.
+
+        Parameters
+        ----------
+        found
+            A value for each date.
+        counts
+            Rows of each date.
+        each
+            For each row the number of its date.
+        """
+        numbers, wrong = finite_values(found)
+        # Checked places would be gathered in other memory first.
+        np.take(numbers, each, out=self.values[found.name], mode="clip")
+        self.infinite[found.name] = int(counts[wrong].sum())
 
     def count_infinite(self, name: str, wrong: int) -> None:
         """Add to the values that came out infinite or undefined."""

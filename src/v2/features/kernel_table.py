@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from src.v2.features import alpha158_kernels, recursions, window_order, window_sums
 from src.v2.features.compiled import Bounds
 from src.v2.features.kernel_columns import OUTPUTS, KernelCall
+from src.v2.features.scratch import Scratch
 
 Kernel = Callable[..., None]
 
@@ -50,38 +51,33 @@ ROWWISE: Mapping[str, Kernel] = MappingProxyType(
 """Kernels that read one row at a time and make finished features: 32-bit output, no bounds."""
 
 
+def new_block(call: KernelCall, rows: int, working: Scratch, finished: Scratch) -> NDArray[Any]:
+    """Return memory for the outputs of a call: one row each, in the order of `OUTPUTS`."""
+    outputs = len(OUTPUTS[call.kernel])
+    if call.kernel in ROWWISE:
+        return finished.block(outputs, rows, np.float32)
+    return working.block(outputs, rows)
+
+
 def run_kernels(
-    calls: Sequence[KernelCall], columns: Mapping[str, NDArray[np.float64]], bounds: Bounds
-) -> dict[KernelCall, NDArray[Any]]:
-    """Run some kernels one after the other, see `run_kernel`."""
-    return {call: run_kernel(call, columns, bounds) for call in calls}
-
-
-def run_kernel(
-    call: KernelCall, columns: Mapping[str, NDArray[np.float64]], bounds: Bounds
-) -> NDArray[Any]:
-    """Run a kernel.
+    blocks: Mapping[KernelCall, NDArray[Any]],
+    columns: Mapping[str, NDArray[np.float64]],
+    bounds: Bounds,
+) -> None:
+    """Run some kernels one after the other.
 
     Parameters
     ----------
-    call
-        What is run.
+    blocks
+        What each call fills, from `new_block`.
     columns
-        Holds its sources, whole tickers in date order, NaN where missing.
+        Holds their sources, whole tickers in date order, NaN where missing.
     bounds
         First row of each ticker, and the number of rows at the end.
-
-    Returns
-    -------
-    NDArray
-        One row an output of the kernel, in the order of `OUTPUTS`.
     """
-    sources = [columns[name] for name in call.sources]
-    shape = (len(OUTPUTS[call.kernel]), len(sources[0]))
-    if call.kernel in ROWWISE:
-        finished = np.empty(shape, dtype=np.float32)
-        ROWWISE[call.kernel](*sources, *call.settings, finished)
-        return finished
-    out = np.empty(shape)
-    WINDOWED[call.kernel](*sources, bounds, *call.settings, out)
-    return out
+    for call, block in blocks.items():
+        sources = [columns[name] for name in call.sources]
+        if call.kernel in ROWWISE:
+            ROWWISE[call.kernel](*sources, *call.settings, block)
+        else:
+            WINDOWED[call.kernel](*sources, bounds, *call.settings, block)

@@ -1,18 +1,21 @@
-"""Finished columns moved to the order of dates, in one walk over the rows."""
+"""Finished columns moved to the order of dates, and columns to arrays that kernels read."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.v2.features.compiled import Bounds, compiled
+from src.v2.features.compiled import Array, Bounds, compiled
 
 Rows = NDArray[np.int64]
+Bits = NDArray[np.uint8]
 
 
 @compiled
 def place(
     values: NDArray[np.float32],
+    known: Bits,
+    first: int,
     bounds: Bounds,
     lookback: int,
     places: Rows,
@@ -22,8 +25,8 @@ def place(
 
     Parameters
     ----------
-    values
-        In the order of tickers and dates.
+    values, known, first
+        A `src.v2.features.nulls.Numbers`, in the order of tickers and dates.
     bounds
         First row of each ticker, and the number of rows at the end.
     lookback
@@ -36,17 +39,29 @@ def place(
     Returns
     -------
     int
-        Values past the look-back that are infinite; NaN is written in their place.
+        Values past the look-back that are there but infinite or undefined; NaN is written in
+        their place.
     """
-    infinite = 0
-    for row in range(len(values)):
-        value = values[row]
-        wrong = abs(value) == np.inf
-        infinite += int(wrong)
-        column[places[row]] = np.nan if wrong else value
+    wrong = 0
+    bits = len(known) > 0
     for number in range(len(bounds) - 1):
-        start = bounds[number]
-        for row in range(start, min(start + lookback, bounds[number + 1])):
-            infinite -= int(abs(values[row]) == np.inf)
+        start, stop = bounds[number], bounds[number + 1]
+        early = min(start + lookback, stop)
+        for row in range(start, early):
             column[places[row]] = np.nan
-    return infinite
+        for row in range(early, stop):
+            value, bit = values[row], first + row
+            there = (known[bit >> 3] >> (bit & 7)) & 1 == 1 if bits else value == value
+            finite = abs(value) < np.inf
+            wrong += int(there and not finite)
+            column[places[row]] = value if there and finite else np.float32(np.nan)
+    return wrong
+
+
+@compiled
+def fill(values: Array, known: Bits, first: int, out: Array) -> None:
+    """Copy a `src.v2.features.nulls.Numbers` of a column, NaN where null."""
+    for row in range(len(values)):
+        bit = first + row
+        there = (known[bit >> 3] >> (bit & 7)) & 1 == 1
+        out[row] = values[row] if there else np.nan

@@ -40,9 +40,9 @@ def date_blocks(offsets: NDArray[np.int64]) -> list[DateBlock]:
 
 
 def centred_ranks(
-    values: NDArray[np.float32], blocks: list[DateBlock], least: int
-) -> NDArray[np.float32]:
-    """Return (rank - 0.5) / n of each value among the known ones of its date.
+    values: NDArray[np.float32], blocks: list[DateBlock], least: int, ranks: NDArray[np.float32]
+) -> None:
+    """Fill (rank - 0.5) / n of each value among the known ones of its date.
 
     Parameters
     ----------
@@ -52,19 +52,14 @@ def centred_ranks(
         From `date_blocks`.
     least
         A date with fewer known values has no ranks.
-
-    Returns
-    -------
-    NDArray[np.float32]
-        Between 0 and 1, equal values sharing their mean rank; NaN where unknown.
+    ranks
+        Filled: between 0 and 1, equal values sharing their mean rank; NaN where unknown.
     """
     from src.v2.features.rank_kernels import fill_keys, ranks_of_keys
 
-    ranks = np.empty(len(values), dtype=np.float32)
     for block in blocks:
         own = values[block.rows]
         keys = np.empty((len(block.offsets) - 1, block.width), dtype=np.uint64)
         fill_keys(own, own.view(np.uint32), block.offsets, keys)
         keys.sort(axis=1)
         ranks_of_keys(keys, block.offsets, least, ranks[block.rows])
-    return ranks

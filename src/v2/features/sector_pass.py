@@ -22,7 +22,6 @@ from src.v2.features.registry import Feature
 LEAST_IN_SECTOR = 5
 """Known tickers of a sector that a date needs for a mean or a rank."""
 
-Numbers = NDArray[np.float32]
 Places = NDArray[np.int64]
 
 
@@ -127,12 +126,13 @@ def _add_ranks(columns: FeatureColumns, wanted: Sequence[Feature], place: Sector
     """Rank ticker-wise features among the tickers of each date and sector."""
     sizes = np.bincount(place.group)
     blocks = date_blocks(np.concatenate(([0], np.cumsum(sizes))))
-    ranked = [columns.values[item.expression.meta.output_name()] for item in wanted]
 
-    def rank(values: Numbers) -> Numbers:
-        return centred_ranks(values[place.rows], blocks, LEAST_IN_SECTOR)
+    def rank(item: Feature) -> None:
+        ranked = columns.values[item.expression.meta.output_name()][place.rows]
+        found = np.empty_like(ranked)
+        centred_ranks(ranked, blocks, LEAST_IN_SECTOR, found)
+        columns.values[item.name][:] = np.nan
+        columns.values[item.name][place.rows] = found
 
     with ThreadPoolExecutor(max_workers=pl.thread_pool_size()) as pool:
-        for item, found in zip(wanted, pool.map(rank, ranked), strict=True):
-            columns.values[item.name][:] = np.nan
-            columns.values[item.name][place.rows] = found
+        list(pool.map(rank, wanted))

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from src.v2.errors import ConfigError
 from src.v2.features.kernel_columns import KernelColumn
+from src.v2.features.nulls import from_series, to_series
+from src.v2.features.scratch import Scratch
 
 if TYPE_CHECKING:
     from src.v2.features.compiled import Array, Bounds
@@ -62,11 +64,17 @@ class TickerColumns:
         The first columns, with the ticker.
     bounds
         First row of each ticker, and the number of rows at the end.
+    working, finished
+        Memory of what kernels read and make: columns in 64 bits, and finished features.
     """
 
-    def __init__(self, frame: pl.DataFrame, bounds: Bounds) -> None:
+    def __init__(
+        self, frame: pl.DataFrame, bounds: Bounds, working: Scratch, finished: Scratch
+    ) -> None:
         self.frame = frame
         self.bounds = bounds
+        self.working = working
+        self.finished = finished
         self.arrays: dict[str, NDArray[Any]] = {}
 
     def add_expressions(self, wanted: Expressions) -> None:
@@ -77,26 +85,37 @@ class TickerColumns:
     def add_kernels(self, wanted: Mapping[str, KernelColumn], pool: Executor) -> None:
         """Work out columns that kernels make, one call a task."""
         # numba takes a second to import, which nobody should wait for who needs no kernel.
-        from src.v2.features.kernel_table import run_kernels
+        from src.v2.features.kernel_table import new_block, run_kernels
 
         calls = list(dict.fromkeys(column.call for column in wanted.values()))
         sources = {name: self.array(name) for call in calls for name in call.sources}
-        shares = [calls[first::SHARES] for first in range(min(SHARES, len(calls)))]
+        rows = len(self.frame)
+        blocks = {call: new_block(call, rows, self.working, self.finished) for call in calls}
+        shares = [
+            {call: blocks[call] for call in calls[first::SHARES]}
+            for first in range(min(SHARES, len(calls)))
+        ]
         running = [pool.submit(run_kernels, share, sources, self.bounds) for share in shares]
-        found = {call: out for share in running for call, out in share.result().items()}
+        for share in running:
+            share.result()
         for name, column in wanted.items():
-            self.arrays[name] = found[column.call][column.output]
+            self.arrays[name] = blocks[column.call][column.output]
 
     def array(self, name: str) -> Array:
         """Return a column as numbers that can be written to, NaN where null."""
         if name not in self.arrays:
-            self.arrays[name] = self.frame[name].cast(pl.Float64).to_numpy(writable=True)
+            from src.v2.features.placing import fill
+
+            block = self.working.block(1, len(self.frame))[0]
+            numbers = from_series(self.frame[name].cast(pl.Float64))
+            fill(numbers.values, numbers.known, numbers.first, block)
+            self.arrays[name] = block
         return self.arrays[name]
 
     def select(self, wanted: Expressions) -> pl.DataFrame:
         """Evaluate expressions so that none sees more than one ticker."""
-        missing = [name for name in wanted.read if name not in self.frame.columns]
-        made = pl.DataFrame({name: self.arrays[name] for name in missing}, nan_to_null=True)
+        there = set(self.frame.columns)
+        made = [to_series(name, self.arrays[name]) for name in wanted.read if name not in there]
         self.frame = self.frame.hstack(made)
         found = self.frame.select("ticker", *wanted.rowwise)
         if wanted.windowed:

@@ -7,6 +7,7 @@ stages: each from expressions over single rows, or from kernels over windows.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 from src.v2.errors import ConfigError
 from src.v2.features.inputs import add_inputs
 from src.v2.features.kernel_columns import KernelColumn
+from src.v2.features.nulls import Numbers, from_array, from_series
 from src.v2.features.registry import Feature
+from src.v2.features.scratch import Scratch
 from src.v2.features.shared import shared_columns
 from src.v2.features.ticker_columns import Expressions, TickerColumns, part_expressions
 
@@ -39,16 +42,14 @@ class TickerPart:
     bounds
         First row of each ticker counted from the part's first, and the number of its rows.
     values
-        Numbers of each feature: NaN where missing or undefined, what lies before the
-        look-back still there, infinite values too.
-    undefined
-        How many past the look-back came out undefined, by feature; only features with any.
+        Numbers of each feature, what lies before the look-back still there, infinite and
+        undefined values too. They are good until the part after the next is asked for; who
+        has used one takes it out, so that its memory can serve again.
     """
 
     rows: slice
     bounds: NDArray[np.int64]
-    values: dict[str, NDArray[np.float32]]
-    undefined: dict[str, int]
+    values: dict[str, Numbers]
 
 
 def ticker_features(
@@ -83,19 +84,30 @@ def ticker_features(
             if finished[item.name] is None
         }
     )
-    lookbacks = {item.name: item.lookback for item in features}
-    for rows, bounds in _groups_of_tickers(bars):
-        columns = TickerColumns(add_inputs(bars[rows], sessions), bounds)
-        for expressions, kernels in steps:
-            columns.add_expressions(expressions)
-            columns.add_kernels(kernels, pool)
-        found = columns.select(wanted)
-        numbers = found.fill_null(math.nan)
-        values = {
-            name: numbers[name].to_numpy() if column is None else columns.arrays[column]
-            for name, column in finished.items()
-        }
-        yield TickerPart(rows, bounds, values, _undefined(found, lookbacks, columns.frame["row"]))
+    working, turns = Scratch(), itertools.cycle((Scratch(), Scratch()))
+    for (rows, bounds), memory in zip(_groups_of_tickers(bars), turns, strict=False):
+        working.restart()
+        memory.restart()
+        columns = TickerColumns(add_inputs(bars[rows], sessions), bounds, working, memory)
+        yield TickerPart(rows, bounds, _values(columns, steps, wanted, finished, pool))
+
+
+def _values(
+    columns: TickerColumns,
+    steps: Sequence[tuple[Expressions, dict[str, KernelColumn]]],
+    wanted: Expressions,
+    finished: dict[str, str | None],
+    pool: Executor,
+) -> dict[str, Numbers]:
+    """Work out the shared columns stage by stage, and the features from them."""
+    for expressions, kernels in steps:
+        columns.add_expressions(expressions)
+        columns.add_kernels(kernels, pool)
+    found = columns.select(wanted)
+    return {
+        name: from_series(found[name]) if column is None else from_array(columns.arrays[column])
+        for name, column in finished.items()
+    }
 
 
 def _parted(stage: Stage) -> tuple[Expressions, dict[str, KernelColumn]]:
@@ -103,14 +115,6 @@ def _parted(stage: Stage) -> tuple[Expressions, dict[str, KernelColumn]]:
     expressions = {name: item for name, item in stage.items() if isinstance(item, pl.Expr)}
     kernels = {name: item for name, item in stage.items() if isinstance(item, KernelColumn)}
     return part_expressions(expressions), kernels
-
-
-def _undefined(found: pl.DataFrame, lookbacks: dict[str, int], row: pl.Series) -> dict[str, int]:
-    """Count the values past the look-back that are neither null nor a number."""
-    any_nan = found.select(pl.all().is_nan().any())
-    names = [name for name in found.columns if any_nan[name].item()]
-    counts = {name: int((found[name].is_nan() & (row >= lookbacks[name])).sum()) for name in names}
-    return {name: count for name, count in counts.items() if count}
 
 
 def _finished_column(feature: Feature, stages: Sequence[Stage]) -> str | None:

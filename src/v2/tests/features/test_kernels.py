@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy import stats
 
 from src.v2.features import alpha158_kernels, compiled, kernel_table, ticker_pass
@@ -21,9 +20,11 @@ from src.v2.features.alpha158 import alpha158_features
 from src.v2.features.compute import compute_features
 from src.v2.features.families import FAMILIES
 from src.v2.features.kernel_columns import OUTPUTS, KernelCall
-from src.v2.features.kernel_table import ROWWISE, WINDOWED, run_kernel
-from src.v2.features.placing import place
+from src.v2.features.kernel_table import ROWWISE, WINDOWED, new_block, run_kernels
+from src.v2.features.nulls import Numbers, from_array, from_series
+from src.v2.features.placing import fill, place
 from src.v2.features.registry import collect_features
+from src.v2.features.scratch import SLAB, Scratch
 from src.v2.features.shared import shared_columns
 from src.v2.features.ticker_columns import reads_one_row
 from src.v2.tests.features import probes
@@ -86,7 +87,9 @@ def rolled(values: Array, bounds: list[int], window: int, function: Window, coun
 def run(kernel: str, settings: tuple[float, ...], bounds: list[int], *sources: Array) -> Array:
     names = tuple(f"x{number}" for number in range(len(sources)))
     columns = dict(zip(names, sources, strict=True))
-    found: Array = run_kernel(KernelCall(kernel, names, settings), columns, np.array(bounds))
+    call = KernelCall(kernel, names, settings)
+    found: Array = new_block(call, bounds[-1], Scratch(), Scratch())
+    run_kernels({call: found}, columns, np.array(bounds))
     return found
 
 
@@ -289,7 +292,8 @@ def test_neither_threads_nor_the_grouping_of_tickers_change_a_bit(
 
 def test_each_kernel_is_compiled_for_one_kind_of_arrays(bars: pl.DataFrame) -> None:
     compute_features(bars, FEATURES)
-    for name, kernel in (*WINDOWED.items(), *ROWWISE.items()):
+    others = {"place": place, "fill": fill}
+    for name, kernel in (*WINDOWED.items(), *ROWWISE.items(), *others.items()):
         assert len(kernel.signatures) <= 1, name  # type: ignore[attr-defined]
 
 
@@ -304,12 +308,68 @@ def test_no_feature_of_ours_needs_groups_of_polars() -> None:
     assert [item.name for item in of_ticker if not reads_one_row(item.expression)] == []
 
 
-def test_a_part_is_written_to_its_places_without_what_is_early_or_infinite() -> None:
-    values = np.array([9, 1, np.inf, 3, np.inf, 4, -np.inf], dtype=np.float32)
+def placed(numbers: Numbers) -> tuple[list[float | None], int]:
+    """Write a feature of two tickers, of four and three rows and a look-back of one."""
     column = np.zeros(9, dtype=np.float32)
     places = np.array([0, 2, 4, 6, 1, 3, 5])
-    assert place(values, np.array([0, 4, 7]), 1, places, column) == 2
-    np.testing.assert_array_equal(column, [math.nan, math.nan, 1, 4, math.nan, math.nan, 3, 0, 0])
+    kept = (numbers.values, numbers.known, numbers.first)
+    wrong = place(*kept, np.array([0, 4, 7]), 1, places, column)
+    return pl.Series(column).fill_nan(None).to_list(), wrong
+
+
+def test_a_part_is_written_to_its_places_without_what_is_early_or_infinite() -> None:
+    values = np.array([9, 1, np.inf, np.nan, np.inf, 4, -np.inf], dtype=np.float32)
+    assert placed(from_array(values)) == ([None, None, 1, 4, None, None, None, 0, 0], 2)
+
+
+@pytest.mark.parametrize("before", [0, 1, 8, 13])
+def test_an_undefined_value_counts_as_wrong_and_a_missing_one_does_not(before: int) -> None:
+    values = [math.nan, 1, math.nan, None, None, 4, -math.inf]
+    found = pl.Series([None] * before + values, dtype=pl.Float32)[before:]
+    assert placed(from_series(found)) == ([None, None, 1, 4, None, None, None, 0, 0], 2)
+
+
+def test_a_column_without_nulls_is_written_too() -> None:
+    found = pl.Series([5, 1, 2, 3, 6, 4, math.nan], dtype=pl.Float32)
+    assert placed(from_series(found)) == ([None, None, 1, 4, 2, None, 3, 0, 0], 1)
+
+
+@given(
+    st.lists(st.none() | st.floats(width=64, allow_nan=False), min_size=1, max_size=40),
+    st.integers(0, 39),
+)
+def test_kernels_read_what_polars_holds_with_nan_for_null(
+    values: list[float | None], cut: int
+) -> None:
+    column = pl.Series(values, dtype=pl.Float64)[cut % len(values) :]
+    numbers, out = from_series(column), np.zeros(len(column))
+    fill(numbers.values, numbers.known, numbers.first, out)
+    np.testing.assert_array_equal(out, column.fill_null(math.nan).to_numpy())
+
+
+def test_scratch_gives_the_same_memory_again_and_never_one_piece_twice() -> None:
+    scratch = Scratch()
+    shapes = [(2, 100, np.float64), (3, 7, np.float32), (1, SLAB, np.float32), (5, 400, np.float64)]
+    for _ in range(2):
+        scratch.restart()
+        blocks = [scratch.block(*shape) for shape in shapes]
+        for number, block in enumerate(blocks):
+            assert block.flags.c_contiguous and block.flags.aligned
+            block[:] = number
+        assert [(*block.shape, block.dtype) for block in blocks] == shapes
+        assert all((block == number).all() for number, block in enumerate(blocks))
+    held = [block.ctypes.data for block in blocks]
+    scratch.restart()
+    assert [scratch.block(*shape).ctypes.data for shape in shapes] == held
+
+
+def test_nothing_of_one_part_is_left_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticker_pass, "ROWS_AT_ONCE", 1)
+    bars = probes.make_bars(tickers=3, sessions=200)
+    alone = bars.filter(pl.col("ticker") == bars["ticker"].max())
+    wanted = [item for item in FEATURES if item.scope == "ticker" and item.family != "market"]
+    together = compute_features(bars, wanted).frame.filter(pl.col("ticker") == alone["ticker"][0])
+    assert together.equals(compute_features(alone, wanted).frame, null_equal=True)
 
 
 def test_where_nothing_can_be_kept_on_disk_a_kernel_still_compiles(
@@ -333,8 +393,8 @@ def test_where_nothing_can_be_kept_on_disk_a_kernel_still_compiles(
 def test_a_kernel_is_run_for_all_its_outputs_at_once() -> None:
     values = np.arange(10.0)
     calls = [KernelCall("sums", ("x",), (3,)), KernelCall("lags", ("x",), (2,))]
-    found: dict[KernelCall, NDArray[np.float64]] = kernel_table.run_kernels(
-        calls, {"x": values}, np.array([0, 10])
-    )
-    assert list(found) == calls and found[calls[0]].shape == (2, 10)
+    working = Scratch()
+    found = {call: new_block(call, 10, working, Scratch()) for call in calls}
+    kernel_table.run_kernels(found, {"x": values}, np.array([0, 10]))
+    assert found[calls[0]].shape == (2, 10)
     np.testing.assert_array_equal(found[calls[1]][0, 2:], values[:-2])
