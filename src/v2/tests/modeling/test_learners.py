@@ -11,7 +11,8 @@ import pytest
 from src.v2.config import ModelConfig, ModelType
 from src.v2.errors import ModelError
 from src.v2.modeling.learners.base import FittedModel, Learner, StopRows, TrainingRows
-from src.v2.modeling.learners.making import FILES, load_learned, make_learner
+from src.v2.modeling.learners.kinds import KINDS
+from src.v2.modeling.learners.making import load_learned, make_learner
 from src.v2.modeling.learners.mlp import forward, slopes
 
 Array = np.ndarray[Any, Any]
@@ -134,7 +135,7 @@ def test_weights_count(kind: str) -> None:
 def test_a_saved_model_comes_back_as_it_was(kind: str, classes: int, tmp_path: Path) -> None:
     model, unseen = learner(kind, classes).fit(rows(classes), 5), rows(classes, seed=1).features
     model.save(tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(FILES[kind])
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(KINDS[kind].files)
     back = load_learned(kind, tmp_path)
     assert np.array_equal(back.predict(unseen), model.predict(unseen))
     assert back.content() == model.content()
@@ -149,7 +150,7 @@ def test_a_saved_model_comes_back_as_it_was(kind: str, classes: int, tmp_path: P
 @pytest.mark.parametrize("kind", TYPES)
 def test_a_damaged_or_missing_file_is_refused(kind: str, tmp_path: Path) -> None:
     learner(kind).fit(rows(), 3).save(tmp_path)
-    for name in FILES[kind]:
+    for name in KINDS[kind].files:
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
         with pytest.raises(ModelError, match="Train again"):
