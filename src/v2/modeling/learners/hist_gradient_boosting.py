@@ -273,9 +273,32 @@ def load_hist(folder: Path) -> HistModel:
     try:
         held = skops.io.load(file, trusted=list(TRUSTED))
         names, background = tuple(held["features"]), np.asarray(held["background"], np.float32)
+        _check_trees(held["estimator"], len(names))
+        if background.ndim != 2 or background.shape[1] != len(names):
+            raise ValueError(f"background of shape {background.shape}")
         return HistModel(held["estimator"], names, background, int(held["seed"]))
     except Exception as error:
         raise ModelError(
             f"{file} is no model of scikit-learn's trees, is damaged, or holds types that are not "
             "trusted. Train again."
         ) from error
+
+
+def _check_trees(estimator: Any, features: int) -> None:
+    """Refuse trees that would be walked out of their own memory: compiled code does not look."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    if not isinstance(estimator, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
+        raise TypeError(f"a {type(estimator).__name__}")
+    if estimator.n_features_in_ != features:
+        raise ValueError("trees of other features")
+    for tree in _trees(estimator):
+        nodes = tree.nodes
+        inner = nodes[nodes["is_leaf"] == 0]
+        place = np.flatnonzero(nodes["is_leaf"] == 0)
+        inside = (inner["feature_idx"] >= 0) & (inner["feature_idx"] < features)
+        for side in ("left", "right"):
+            # Children lie behind their parent, so a walk ends.
+            inside &= (inner[side] > place) & (inner[side] < len(nodes))
+        if not len(nodes) or not inside.all() or nodes["is_categorical"].any():
+            raise ValueError("a tree that leads nowhere")

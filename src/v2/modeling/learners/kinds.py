@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from src.v2.modeling.learners.linear import PENALTIES
 from src.v2.records import flatten
+
+PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)
+"""Squared penalties of a line, in units of the curvature that one standardised feature brings."""
 
 
 @dataclass(frozen=True, slots=True)

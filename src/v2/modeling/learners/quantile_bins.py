@@ -47,7 +47,8 @@ def _column_edges(column: Matrix, weight: npt.NDArray[np.float64], bins: int) ->
         return values[:-1]
     total = np.cumsum(np.bincount(place, weight[known]))
     wanted = np.arange(1, bins) / bins * total[-1]
-    return values[np.unique(np.minimum(np.searchsorted(total, wanted), len(values) - 2))]
+    places = np.unique(np.minimum(np.searchsorted(total, wanted), len(values) - 2))
+    return np.asarray(values[places], dtype=np.float32)
 
 
 def bin_rows(features: Matrix, edges: Edges) -> npt.NDArray[np.float64]:

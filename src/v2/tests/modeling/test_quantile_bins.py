@@ -50,7 +50,7 @@ def test_bins_hold_equal_weight() -> None:
 @pytest.mark.parametrize("classes_of_values", [40, None])
 def test_a_tree_of_bins_forecasts_as_one_of_values(classes_of_values: int | None) -> None:
     rng = np.random.default_rng(1)
-    features = rng.normal(size=(900, 3)).astype(np.float32)
+    features: Any = rng.normal(size=(900, 3)).astype(np.float32)
     if classes_of_values:
         features = np.round(features * 8) / 8
     features[rng.random(features.shape) < 0.1] = np.nan
