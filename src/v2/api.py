@@ -33,7 +33,7 @@ from src.v2.ledgers import uncounted
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.making import load_learned
 from src.v2.modeling.model_card import ModelCard
-from src.v2.modeling.model_file import read_card
+from src.v2.modeling.model_file import check_model_files, read_card
 from src.v2.pipeline import Trained, train_model
 from src.v2.preparation import prepare_panel
 from src.v2.records import Coverage, Drop, UniverseCoverage
@@ -257,6 +257,7 @@ def load(path: Path | str) -> tuple[FittedModel, ModelCard]:
     """
     folder = Path(path)
     card = read_card(folder)
+    check_model_files(folder, card)
     model = load_learned(card.learner, folder)
     if model.feature_names != card.features:
         raise ModelError(f"The card of {folder} names other features than its model. Train again.")

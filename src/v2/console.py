@@ -218,20 +218,29 @@ class Stages:
 
     def __init__(self, *, live: bool = False) -> None:
         self.seconds: dict[str, float] = {}
+        self._running = ""
         self._live = live and sys.stderr.isatty()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage; a name used twice adds up."""
         start = time.perf_counter()
-        self._show(f"{name} …")
+        self._running = f"{name} …"
+        self._show(self._running)
         try:
             yield
         finally:
+            self._running = ""
             self._show("")
             spent = time.perf_counter() - start
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
             log.info("%s took %.2f s", name, spent)
+
+    def note(self, text: str) -> None:
+        """Show a note on a line of its own, above the running stage."""
+        self._show("")
+        show_note(text)
+        self._show(self._running)
 
     def _show(self, text: str) -> None:
         if self._live:

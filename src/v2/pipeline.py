@@ -25,6 +25,7 @@ from src.v2.judgement import Forecasts, Market, judge_forecasts
 from src.v2.ledgers import Ledgers
 from src.v2.modeling.intervals import ReturnIntervals
 from src.v2.modeling.learners.base import FittedModel
+from src.v2.modeling.learners.kinds import KINDS, Steps
 from src.v2.modeling.model_card import ModelCard, make_card
 from src.v2.modeling.panel import Panel
 from src.v2.modeling.walk_forward import FoldFit, make_trainer, train_stride, walk_forward
@@ -102,7 +103,9 @@ def train_model(
     curve = mean_curve([fold.curve for fold in folds])
     table = pl.concat(walked.tables)
     metrics = _metrics(prepared, table, folds, evaluation, len(window.session))
-    metrics |= score_holdout(holdout.metrics) | final_losses(curve, rounds)
+    metrics |= score_holdout(holdout.metrics) | final_losses(
+        curve, rounds, KINDS[config.model.type].steps
+    )
     intervals = _intervals(table, prepared)
     metrics |= interval_metrics(intervals)
     result = TrainingResult(
@@ -166,9 +169,9 @@ def _metrics(
     }
 
 
-def final_losses(curve: LearningCurve | None, rounds: int) -> dict[str, float]:
-    """Give the rounds of the shipped model, and the mean losses of the folds there."""
-    found = {"converged_epoch": float(rounds)}
+def final_losses(curve: LearningCurve | None, rounds: int, steps: Steps) -> dict[str, float]:
+    """Give the rounds or the penalty of the shipped model, and the folds' mean losses there."""
+    found = {"converged_epoch" if steps.counted else "penalty": float(steps.value(rounds))}
     if curve is not None:
         at = min(rounds, len(curve.train_loss)) - 1
         found |= {"final_train_loss": curve.train_loss[at], "final_val_loss": curve.val_loss[at]}

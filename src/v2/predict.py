@@ -97,6 +97,7 @@ def _command(argv: Sequence[str]) -> int:
 def _forecast(config: Config, held: ModelBars, model: Any, card: ModelCard) -> Forecast:
     """Rank the last date of the bars."""
     from src.v2.api import predict
+    from src.v2.features.compile_note import compiling_told
 
     _check_age(held.day, config.predict.as_of or dt.date.today(), config.predict.max_age)
     universe = held.universe
@@ -109,7 +110,8 @@ def _forecast(config: Config, held: ModelBars, model: Any, card: ModelCard) -> F
             f"({len(known)} tickers). Train with them, or leave them out."
         )
     coverage = config.predict.coverage
-    return predict(held.bars, model, card, held.market, held.context, universe, coverage)
+    with compiling_told(show_note):
+        return predict(held.bars, model, card, held.market, held.context, universe, coverage)
 
 
 def _log(

@@ -17,6 +17,7 @@ from src.v2.data.universe import MEMBER, decision_sessions, member_rows
 from src.v2.errors import ConfigError
 from src.v2.features.as_of import needed_context
 from src.v2.features.causality import features_that_look_ahead
+from src.v2.features.compile_note import compiling_told
 from src.v2.features.compute import usable_features
 from src.v2.features.families import active_features, load_own_features
 from src.v2.features.registry import Feature
@@ -100,11 +101,12 @@ def prepare_panel(
     features = active_features(config.features, context.series)
     own = {feature.name for feature in load_own_features(config.features.modules)}
     own_features = [feature for feature in features if feature.name in own]
-    _refuse_look_ahead(bars, own_features, market, context)
     engine = LocalEngine() if engine is None else engine
     history = config.features.min_history
     inputs = PanelInputs(bars, market, context, features, plan, history)
-    built = engine.build_panel(inputs, stages, track)
+    with compiling_told(stages.note):
+        _refuse_look_ahead(bars, own_features, market, context)
+        built = engine.build_panel(inputs, stages, track)
     panel = built.panel
     report = describe_features(features, panel.names, built.left_out, built.infinite)
     universe = tuple(bars["ticker"].unique().sort().to_list())

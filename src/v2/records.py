@@ -123,7 +123,7 @@ class FeatureReport:
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
-    """Loss by boosting round, on the rows fitted and on the purged tail that stops the fit."""
+    """Loss by round, on the rows fitted and on the purged tail that stops the fit."""
 
     train_loss: tuple[float, ...]
     val_loss: tuple[float, ...]
@@ -145,7 +145,7 @@ class FoldResult:
     metrics: Mapping[str, float]
     curve: LearningCurve | None
     importance: Mapping[str, float]
-    """Share of total gain by feature, from the fold's own fit."""
+    """Share of each feature in what the fold's own model is made of."""
 
 
 @dataclass(frozen=True, slots=True)

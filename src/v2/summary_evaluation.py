@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from src.v2.console import printable
 from src.v2.evaluation_records import Evaluation, RankingSkill, Statistic
 from src.v2.records import TrainingResult
-from src.v2.summary_text import between, headline, ordinal, reasons, sessions, shown, tried
+from src.v2.summary_text import (
+    between,
+    counted,
+    headline,
+    ordinal,
+    reasons,
+    sessions,
+    shown,
+    tried,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -125,7 +134,7 @@ def _baselines(evaluation: Evaluation) -> Table:
     table = _rows("", "rank IC", "model better by", "R2", "error p")
     most = max((rule.folds for rule in evaluation.baselines), default=0)
     for rule in evaluation.baselines:
-        few = f" ({rule.folds} folds)" if rule.folds < most else ""
+        few = f" ({counted(rule.folds, 'fold')})" if rule.folds < most else ""
         table.add_row(
             f"  {rule.name.removesuffix(' labels')}{few}",
             between(rule.rank_ic, "short"),

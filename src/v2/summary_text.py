@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from src.v2.console import printable, unsigned_zero
 from src.v2.evaluation_records import Interval
+from src.v2.modeling.learners.kinds import kind_of
 from src.v2.records import Drop, TrainingResult
 
 TOP_FEATURES = 10
@@ -55,7 +56,7 @@ def reasons(result: TrainingResult) -> list[str]:
 
 def stability_line(result: TrainingResult) -> str:
     """Say how far the folds agree on the features, beside what permuted labels reach."""
-    found = result.evaluation.stability
+    found, importance = result.evaluation.stability, kind_of(result.settings).importance
     null = ""
     if math.isfinite(found.phi_null):
         null = (
@@ -63,7 +64,8 @@ def stability_line(result: TrainingResult) -> str:
             f"{shown(found.phi_null, 'ratio')} with permuted labels"
         )
     return (
-        f"stability score {shown(found.spearman, 'ratio')} (rank correlation of the folds' gain); "
+        f"stability score {shown(found.spearman, 'ratio')} (rank correlation of {importance} "
+        "between folds); "
         f"Phi {shown(found.phi, 'ratio')} of the top {found.top} of {found.groups} groups by "
         f"|SHAP| on test rows{null}; folds share rows, and stability is not skill"
     )
@@ -94,8 +96,8 @@ def drop_lines(drops: tuple[Drop, ...]) -> list[str]:
     for (reason, whole), members in groups.items():
         names = some([drop.ticker for drop in members])
         rows = sum(drop.rows for drop in members)
-        what = f"{len(members)} ticker(s) left out" if whole else f"{rows:,} bar(s) left out"
-        lines.append(f"{what}, {reason}: {names}")
+        what = counted(len(members), "ticker") if whole else counted(rows, "bar")
+        lines.append(f"{what} left out, {reason}: {names}")
     return lines
 
 
@@ -109,7 +111,7 @@ def left_out_line(left_out: Mapping[str, str]) -> str:
     ]
     columns = list(dict.fromkeys(name for names in lack for name in names))
     why = f" for want of {', '.join(columns)}" if columns else ""
-    return f"{len(left_out)} features left out{why}: {some(list(left_out))}"
+    return f"{counted(len(left_out), 'feature')} left out{why}: {some(list(left_out))}"
 
 
 def some(names: list[str]) -> str:
@@ -169,7 +171,18 @@ def sessions(count: int) -> str:
     >>> sessions(1), sessions(2)
     ('1 session', '2 sessions')
     """
-    return "1 session" if count == 1 else f"{count} sessions"
+    return counted(count, "session")
+
+
+def counted(count: float, one: str, many: str | None = None) -> str:
+    """Write a whole number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "family", "families"), counted(1200, "row")
+    ('1 family', '1,200 rows')
+    """
+    return f"{count:,.0f} {one if count == 1 else many or f'{one}s'}"
 
 
 def ordinal(number: int) -> str:

@@ -32,14 +32,6 @@ if TYPE_CHECKING:
     from src.v2.run_files import Written
     from src.v2.tracking.runs import TrackedRun
 
-FRAMEWORKS = {
-    "xgboost": "xgboost",
-    "ridge": "numpy",
-    "hist_gradient_boosting": "scikit-learn",
-    "mlp": "scikit-learn",
-}
-"""Library that fits, by model type."""
-
 ABOUT = """\
 Train on daily bars: purged walk-forward, executive summary, MLflow run.
 
@@ -249,12 +241,13 @@ def _run_name(config: Config, coverage: Coverage, now: dt.datetime) -> str:
 
 def _tags(config: Config, coverage: Coverage, now: dt.datetime) -> dict[str, str]:
     """Tags that runs are found by."""
+    from src.v2.modeling.learners.kinds import KINDS
     from src.v2.tracking.git import git_tags
 
     tags = git_tags(Path(__file__).resolve().parents[2]) if config.mlflow.enabled else {}
     return tags | {
         "model_type": config.model.type,
-        "framework": FRAMEWORKS[config.model.type],
+        "framework": KINDS[config.model.type].framework,
         "mode": config.label.mode,
         "env": config.env,
         "dataset_name": coverage.dataset_name,

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.v2.console import mask_secrets
+from src.v2.modeling.learners.kinds import kind_of
 from src.v2.records import TrainingResult
 from src.v2.summary_evaluation import print_evaluation, print_verdict
 from src.v2.summary_record import folds_record
 from src.v2.summary_run import log_fold, note_markdown, run_params, sample_predictions
 from src.v2.summary_text import (
     TOP_FEATURES,
+    counted,
     drop_lines,
     left_out_line,
     openings,
@@ -31,15 +33,6 @@ if TYPE_CHECKING:
     from src.v2.tracking.runs import TrackedRun
 
 NARROWEST = 100
-
-
-IMPORTANCE = {
-    "xgboost": "the trees' gain",
-    "ridge": "the absolute coefficients",
-    "hist_gradient_boosting": "the trees' gain",
-    "mlp": "the mean |slope|",
-}
-"""What shares of features are shares of, by model type."""
 
 
 def print_summary(
@@ -192,36 +185,38 @@ def _print_coverage(out: Console, result: TrainingResult) -> None:
     coverage, features = result.coverage, result.features
     known = result.metrics["total_samples"]
     horizon = result.settings["label"]["forward_days"]
+    nth = f"{ordinal(result.train_stride)} " if result.train_stride > 1 else ""
     out.print("[bold]Data coverage[/]")
     _say(
         out,
-        f"{len(coverage.tickers)} tickers processed, {len(coverage.skipped)} skipped, "
-        f"{len(coverage.errors)} failed; {coverage.rows:,} bars from {coverage.source}, "
-        f"{coverage.sessions:,} sessions, {coverage.first} to {coverage.last}",
+        f"{counted(len(coverage.tickers), 'ticker')} processed, {len(coverage.skipped)} skipped, "
+        f"{len(coverage.errors)} failed; {counted(coverage.rows, 'bar')} from {coverage.source}, "
+        f"{counted(coverage.sessions, 'session')}, {coverage.first} to {coverage.last}",
     )
     _say(
         out,
-        f"{known:,.0f} labelled rows, of which about {known / horizon:,.0f} share no future; "
-        f"every {ordinal(result.train_stride)} session is fitted on",
+        f"{counted(known, 'labelled row')}, of which about {known / horizon:,.0f} share no future; "
+        f"every {nth}session is fitted on",
     )
     remarks = [*drop_lines(coverage.drops), *coverage.notes]
     if result.stretched_rows:
         remarks.insert(
             0,
-            f"{result.stretched_rows:,} rows without a label: a halt stretched it over more than "
-            "twice its span",
+            f"{counted(result.stretched_rows, 'row')} without a label: a halt stretched it over "
+            "more than twice its span",
         )
     for remark in remarks:
         _say(out, remark, "yellow")
     families = len(set(features.families.values()))
-    _say(out, f"{len(features.names)} features in {families} families")
+    names = counted(len(features.names), "feature")
+    _say(out, f"{names} in {counted(families, 'family', 'families')}")
     if features.left_out:
         _say(out, left_out_line(features.left_out), "dim")
     if features.infinite:
         cells = sum(features.infinite.values())
         _say(
             out,
-            f"{cells:,} values came out infinite or undefined and count as missing: "
+            f"{counted(cells, 'value')} came out infinite or undefined, and missing: "
             f"{some(list(features.infinite))}",
             "dim",
         )
@@ -236,7 +231,8 @@ def _print_performance(out: Console, result: TrainingResult) -> None:
     out.print("[bold]Model performance[/], on rows that their own fit had not seen")
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     table.add_column("")
-    headings = (f"{len(result.folds)} folds ± sd", "all dates", "to beat", "holdout", "to beat")
+    folds = counted(len(result.folds), "fold")
+    headings = (f"{folds} ± sd", "all dates", "to beat", "holdout", "to beat")
     for heading in headings:
         table.add_column(heading, justify="right")
     for label, key, style, base in _performance_rows(result):
@@ -263,11 +259,12 @@ def _print_performance(out: Console, result: TrainingResult) -> None:
         "in brackets what is to beat",
         "dim",
     )
+    fitted = kind_of(result.settings).steps.said(result.rounds)
     _say(
         out,
         f"Holdout: scored by a model fitted on earlier rows only; {openings(holdout.opening)}. "
-        f"The shipped model is refitted on all {result.training_rows:,} rows, {result.rounds} "
-        "rounds, and has no score of its own.",
+        f"The shipped model is refitted on all {counted(result.training_rows, 'row')}, with "
+        f"{fitted}, and has no score of its own.",
     )
     out.print()
 
@@ -311,7 +308,7 @@ def _print_features(out: Console, result: TrainingResult) -> None:
             markup=False,
             soft_wrap=True,
         )
-    whole = IMPORTANCE[result.settings.get("model", {}).get("type", "xgboost")]
+    whole = kind_of(result.settings).importance
     out.print(f"  together {sum(share for _, share in top):.1%} of {whole}")
     out.print()
 

@@ -90,30 +90,38 @@ KEYS: tuple[MetricDoc, ...] = (
     ),
     MetricDoc(
         "feature_stability",
-        "mean Spearman correlation of the features' gain between every two folds",
+        "mean Spearman correlation of the features' importance between every two folds",
         "fits of the folds",
         "-1 to 1",
         "no sign of skill",
     ),
     MetricDoc(
         "{train_loss,final_train_loss}",
-        "loss by round, mean over the folds that still run; final: at converged_epoch",
+        "loss by step of the fit, mean over the folds that still run; final: at the shipped "
+        "model's step",
         "in-sample: the rows fitted",
         "loss",
         "down",
     ),
     MetricDoc(
         "{val_loss,final_val_loss}",
-        "loss by round on the purged tail of the training window that stops the fit",
+        "loss by step on the purged tail of the training window that stops the fit",
         "tail of each training window",
         "loss",
         "down",
     ),
     MetricDoc(
         "converged_epoch",
-        "boosting rounds of the shipped model: median of the folds",
+        "steps of the shipped model's fit: median of the folds; a line has a penalty instead",
         "",
-        "rounds",
+        "steps",
+        "",
+    ),
+    MetricDoc(
+        "penalty",
+        "squared penalty of the shipped line (`model.type` ridge): median of the folds",
+        "",
+        "",
         "",
     ),
     MetricDoc(
@@ -135,7 +143,7 @@ KEYS: tuple[MetricDoc, ...] = (
 FOLD_KEYS: tuple[MetricDoc, ...] = (
     MetricDoc(
         "{train_rows,test_rows,rounds}",
-        "rows fitted and scored; boosting rounds",
+        "rows fitted and scored; steps of the fit",
         "the fold",
         "",
         "",
@@ -212,7 +220,8 @@ def metrics_markdown() -> str:
         "# Metrics\n\n"
         "Made from `src/v2/evaluation/catalogue.py`. A score is taken on rows that no fit has "
         "seen; only `train_loss` is in-sample. Without 10 tickers on a date, a date has no "
-        "correlation, and a score without rows is not logged.\n\n"
+        "correlation, and a score without rows is not logged. A step of a fit is a boosting round, "
+        "an epoch, or one of the five penalties of a line, from strong to weak.\n\n"
         "## Scores\n\n" + _table(SCORES, ("key", "formula", "unit", "better")) + "\n"
         "## Keys of a run\n\n" + _table(KEYS, ("key", "formula", "rows", "unit", "better")) + "\n"
         "## Keys of the evaluation\n\n"

@@ -8,7 +8,6 @@ stages: each from expressions over single rows, or from kernels over windows.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which features the trees use: the bars of ``feature_importance.png``."""
+"""Which features a model uses: the bars of ``feature_importance.png``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from src.v2.figures.style import (
     quiet_axes,
     shorten,
 )
+from src.v2.modeling.learners.kinds import KINDS, LearnerKind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,33 +33,34 @@ def feature_importance(
     importance: Mapping[str, float],
     folds: Sequence[Mapping[str, float]],
     families: Mapping[str, str],
+    kind: LearnerKind = KINDS["xgboost"],
 ) -> Figure:
-    """Draw the features with the largest share of the trees' gain.
+    """Draw the features with the largest share of what the model is made of.
 
     Parameters
     ----------
     importance
-        Share of total gain (fraction) by feature, mean over folds; at least one feature.
+        Share (fraction) by feature, mean over folds; at least one feature.
     folds
         The same share in each fold; a feature that a fold leaves out has none.
     families
         Family of each feature; a feature without one counts as "other".
+    kind
+        What the shares are shares of.
     """
     ranked = sorted(importance, key=lambda name: (-importance[name], name))
     shown = ranked[:SHOWN]
     top = sum(importance[name] for name in ranked[:5])
     answer = (
-        f"The top {min(5, len(ranked))} of {len(ranked)} features hold {percent(top)} of the "
-        f"total gain; {shorten(ranked[0])} alone holds {percent(importance[ranked[0]])}."
+        f"The top {min(5, len(ranked))} of {len(ranked)} features hold {percent(top)} of "
+        f"{kind.importance}; {shorten(ranked[0])} alone holds {percent(importance[ranked[0]])}."
     )
     note = (
-        f"Bar: mean share of gain over {len(folds)} folds, each counting the same. Dot: one fold. "
-        "Importance says what the trees split on. It is no proof that a feature is useful: "
-        "trees also split on noise."
+        f"Bar: mean share over {len(folds)} folds, each counting the same. Dot: one fold. "
+        f"{kind.caution}"
     )
-    figure = framed_figure(
-        8.4, 0.26 * max(len(shown), 3) + 0.75, "Which features do the trees use most?", answer, note
-    )
+    height, question = 0.26 * max(len(shown), 3) + 0.75, "Which features does the model use most?"
+    figure = framed_figure(8.4, height, question, answer, note)
     axes = figure.add_subplot()
     colors = _family_colors(families, importance)
     rows = np.arange(len(shown))
@@ -68,6 +70,7 @@ def feature_importance(
     reach = max(_draw_folds(axes, shown, folds), *values)
     labels = [f"{shorten(name)}  {percent(importance[name]):>5}" for name in shown]
     _finish(axes, labels, reach)
+    axes.set_xlabel(f"Share of {kind.importance}")
     _legend(axes, family, families, importance, colors)
     return figure
 
@@ -104,7 +107,6 @@ def _finish(axes: Axes, labels: Sequence[str], reach: float) -> None:
     axes.set_xlim(0, (reach or 1.0) * 1.03)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.grid(axis="x")
-    axes.set_xlabel("Share of the trees' total gain")
 
 
 def _family_colors(families: Mapping[str, str], importance: Mapping[str, float]) -> dict[str, str]:
@@ -136,7 +138,7 @@ def _legend(
     legend = axes.legend(
         handles,
         labels,
-        title="Family, share of gain",
+        title="Family, share",
         loc="upper left",
         bbox_to_anchor=(1.0, 1.0),
         alignment="left",

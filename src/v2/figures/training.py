@@ -19,6 +19,7 @@ from src.v2.figures.shap_base import features_by_shap, shap_unit
 from src.v2.figures.shap_dependence import shap_dependence
 from src.v2.figures.shap_plots import shap_summary
 from src.v2.figures.style import safe_file_name, save_png
+from src.v2.modeling.learners.kinds import kind_of
 from src.v2.records import TrainingResult
 
 if TYPE_CHECKING:
@@ -83,13 +84,14 @@ def training_figures(
     dependence_features
         Features with a dependence picture.
     """
-    sample = result.shap
+    sample, kind = result.shap, kind_of(result.settings)
     unit = shap_unit(result.mode, result.target, sample.outputs)
     figures: dict[str, Callable[[], Figure]] = {
         "feature_importance.png": lambda: feature_importance(
             result.importance,
             [fold.importance for fold in result.folds],
             result.features.families,
+            kind,
         )
     }
     if len(sample.values):
@@ -114,7 +116,7 @@ def training_figures(
     curve = result.curve
     if curve is not None:
         figures["learning_curve.png"] = lambda: learning_curve(
-            curve, result.rounds, loss_name(result.mode, result.classes)
+            curve, result.rounds, loss_name(result.mode, result.classes), kind.steps
         )
     return figures
 

@@ -30,6 +30,7 @@ from src.v2.evaluation.trial_log import Trials
 from src.v2.evaluation_records import Portfolio
 from src.v2.lifecycle.variations import Arm, deciding_settings
 from src.v2.modeling.folds import Fold
+from src.v2.modeling.learners.kinds import KINDS
 from src.v2.modeling.walk_forward import FoldFit, make_trainer, walk_forward
 from src.v2.out_of_sample import fold_result, show_walk_forward
 from src.v2.pipeline import final_losses
@@ -115,7 +116,8 @@ def run_arm(arm: Arm, prepared: Prepared, track: Track) -> ArmResult:
     trial, portfolio = trial_numbers(table, prepared, config)
     rounds = int(np.median([fold.rounds for fold in folds]))
     metrics = score_walk_forward(table, folds, plan) | _sizes(prepared)
-    metrics |= final_losses(mean_curve([fold.curve for fold in folds]), rounds)
+    curve = mean_curve([fold.curve for fold in folds])
+    metrics |= final_losses(curve, rounds, KINDS[config.model.type].steps)
     if portfolio is not None:
         metrics |= book_metrics(dataclasses.replace(portfolio.books[0], dsr=float("nan")))
     seconds = time.perf_counter() - began

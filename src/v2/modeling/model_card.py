@@ -79,6 +79,8 @@ class ModelCard:
     """Around forecast returns; None for classes, and for cards that were written without."""
     label_settings: dict[str, Any] = field(default_factory=dict)
     """The label section of the configuration, to label what follows a forecast alike."""
+    model_hashes: dict[str, str] = field(default_factory=dict, compare=False)
+    """SHA-256 of each file of the model that it was saved with; empty in older cards."""
 
 
 def make_card(

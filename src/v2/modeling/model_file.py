@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,8 @@ def save_model(
         raise OmninmoError(f"No model can be written to {path}: {error.strerror}.") from error
     try:
         model.save(fresh)
+        hashes = {file.name: _sha256(file) for file in sorted(fresh.iterdir())}
+        card = replace(card, model_hashes=hashes)
         text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
         (fresh / CARD_NAME).write_text(text + "\n", encoding="utf-8")
         if drift_reference is not None:
@@ -131,6 +133,26 @@ def read_card(path: Path) -> ModelCard:
     return found
 
 
+def check_model_files(path: Path, card: ModelCard) -> None:
+    """Refuse model files that are not those that a card was written for.
+
+    Raises
+    ------
+    ModelError
+        When a file is another one; cards of before the hashes were kept tell nothing.
+    """
+    for name, wanted in card.model_hashes.items():
+        if name in model_files(card.learner) and _sha256(path / name) != wanted:
+            raise ModelError(
+                f"{path / name} is not the file that {CARD_NAME} was written for: it is damaged, "
+                "or of another model. Bring the folder back as it was saved, or train again."
+            )
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def _no_folder(path: Path, needed: Sequence[str]) -> ModelError:
     return ModelError(
         f"{path} is no model folder: it needs {' and '.join(needed)}. Train one, or name another "
@@ -172,8 +194,7 @@ def package_hash(path: Path) -> str | None:
             if name in OPTIONAL_FILES:
                 continue
             return None
-        digest = hashlib.sha256((path / name).read_bytes()).hexdigest()
-        total.update(f"{digest}  {name}\n".encode())
+        total.update(f"{_sha256(path / name)}  {name}\n".encode())
     return total.hexdigest()
 
 

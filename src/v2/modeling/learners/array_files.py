@@ -19,7 +19,10 @@ ARRAYS_NAME = "model.npz"
 
 Array = np.ndarray[Any, Any]
 
-_DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    *(OSError, ValueError, LookupError, TypeError, EOFError, ArithmeticError),
+    *(MemoryError, RecursionError, NotImplementedError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def write_arrays(folder: Path, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -61,6 +64,47 @@ def read_arrays(folder: Path, kind: str) -> tuple[dict[str, Any], dict[str, Arra
         raise ValueError(f"type {header['type']!r}")
     with (folder / ARRAYS_NAME).open("rb") as file, np.load(file, allow_pickle=False) as held:
         return header, dict(held)
+
+
+def take_array(
+    arrays: Mapping[str, Array], name: str, shape: tuple[int | None, ...], kind: type[np.floating]
+) -> Array:
+    """Take one array that was read, if it has the shape and the numbers that the model needs.
+
+    Parameters
+    ----------
+    shape
+        Its lengths; None for any.
+    kind
+        Its type: a model that was saved in one precision is not read in another.
+
+    Raises
+    ------
+    ValueError
+        When it has not, or holds NaN.
+    """
+    array = arrays[name]
+    fits = len(array.shape) == len(shape) and all(
+        wanted in (None, length) for wanted, length in zip(shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype != kind or np.isnan(array).any():
+        raise ValueError(f"{name} has {array.dtype} {array.shape}")
+    return array
+
+
+def take_names(header: Mapping[str, Any]) -> tuple[str, ...]:
+    """Take the names of the features from a header.
+
+    Raises
+    ------
+    ValueError
+        When they are no list of names, or one stands twice.
+    """
+    names = header["features"]
+    whole = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not whole or len(set(names)) != len(names):
+        raise ValueError("features are no list of names")
+    return tuple(names)
 
 
 def joined_bytes(arrays: Mapping[str, Array]) -> bytes:

@@ -17,6 +17,7 @@ from src.v2.config import ModelConfig
 from src.v2.errors import ModelError
 from src.v2.modeling.feature_rows import Matrix
 from src.v2.modeling.learners.base import Array, FittedModel, Learner, StopRows, TrainingRows
+from src.v2.modeling.learners.quantile_bins import bin_rows, find_edges, unbin_tree
 from src.v2.modeling.learners.sampled_shapley import (
     antithetic_orders,
     background_rows,
@@ -26,9 +27,8 @@ from src.v2.modeling.learners.xgboost_trees import row_hessian, thread_count
 from src.v2.records import LearningCurve
 
 FILE_NAME = "model.skops"
-MOST_BINS = 63
-"""scikit-learn takes weighted quantiles one bin at a time: with 255 of them and 184 features that
-takes 8 CPU seconds a fit, many times what the trees do."""
+MOST_BINS = 255
+"""As many as scikit-learn has."""
 
 UNSEEN_WEIGHT = 1e-9
 """Weight of the row that stands for a class that no row has, so that each has an output."""
@@ -108,7 +108,7 @@ class HistModel:
     def importance(self) -> dict[str, float]:
         """Share of the total gain by feature; features never used are left out."""
         gain = np.zeros(len(self.feature_names))
-        for tree in self._trees():
+        for tree in _trees(self.estimator):
             inner = tree.nodes[tree.nodes["is_leaf"] == 0]
             np.add.at(gain, inner["feature_idx"], inner["gain"])
         pairs = zip(self.feature_names, gain.tolist(), strict=True)
@@ -116,7 +116,7 @@ class HistModel:
 
     def content(self) -> bytes:
         """Give the bytes of all trees and of what they start from."""
-        trees = b"".join(tree.nodes.tobytes() for tree in self._trees())
+        trees = b"".join(tree.nodes.tobytes() for tree in _trees(self.estimator))
         start = np.asarray(self.estimator._baseline_prediction).tobytes()
         return start + self.background.tobytes() + trees
 
@@ -131,9 +131,6 @@ class HistModel:
             "seed": self.seed,
         }
         skops.io.dump(held, folder / FILE_NAME)
-
-    def _trees(self) -> list[Any]:
-        return [tree for trees in self.estimator._predictors for tree in trees]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +175,7 @@ class HistLearner:
             self.config.n_estimators,
             early_stopping=True,
             n_iter_no_change=self.config.early_stopping_rounds,
-            tail={"X_val": tail.features, "y_val": tail.label, "sample_weight_val": tail.weight},
+            tail=tail,
         )
         # The first score is that of no tree at all.
         losses = [-np.asarray(side)[1:] for side in _scores(estimator)]
@@ -198,12 +195,13 @@ class HistLearner:
         return replace(self, feature_names=names, leaf_weight=self.leaf_weight * share)
 
     def _fitted(
-        self, rows: TrainingRows, rounds: int, tail: dict[str, Matrix] | None = None, **how: Any
+        self, rows: TrainingRows, rounds: int, tail: TrainingRows | None = None, **how: Any
     ) -> Any:
+        """Grow trees on the numbers of bins, and put their splits into units of the features."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
         from threadpoolctl import threadpool_limits
 
-        config = self.config
+        config, bins = self.config, min(self.config.max_bin, MOST_BINS)
         kind = HistGradientBoostingClassifier if self.classes else HistGradientBoostingRegressor
         estimator: Any = kind(
             learning_rate=config.learning_rate,
@@ -213,7 +211,7 @@ class HistLearner:
             min_samples_leaf=max(1, round(self.leaf_weight / row_hessian(self.classes))),
             l2_regularization=config.reg_lambda,
             max_features=config.colsample_bytree,
-            max_bins=min(config.max_bin, MOST_BINS),
+            max_bins=bins,
             scoring="loss",
             tol=0.0,
             random_state=self.seed,
@@ -221,8 +219,20 @@ class HistLearner:
         )
         features, label, weight = _every_class(rows, self.classes)
         features = _no_empty_column(features)
+        edges = find_edges(features, weight, bins)
+        judged: dict[str, Any] = {}
+        if tail is not None:
+            judged = {"X_val": bin_rows(tail.features, edges), "y_val": tail.label}
+            judged |= {"sample_weight_val": tail.weight}
         with threadpool_limits(thread_count(config)):
-            return estimator.fit(features, label, weight, **(tail or {}))
+            estimator.fit(bin_rows(features, edges), label, weight, **judged)
+        for tree in _trees(estimator):
+            unbin_tree(tree.nodes, edges)
+        return estimator
+
+
+def _trees(estimator: Any) -> list[Any]:
+    return [tree for trees in estimator._predictors for tree in trees]
 
 
 def _scores(estimator: Any) -> tuple[Any, Any]:
@@ -263,9 +273,32 @@ def load_hist(folder: Path) -> HistModel:
     try:
         held = skops.io.load(file, trusted=list(TRUSTED))
         names, background = tuple(held["features"]), np.asarray(held["background"], np.float32)
+        _check_trees(held["estimator"], len(names))
+        if background.ndim != 2 or background.shape[1] != len(names):
+            raise ValueError(f"background of shape {background.shape}")
         return HistModel(held["estimator"], names, background, int(held["seed"]))
     except Exception as error:
         raise ModelError(
             f"{file} is no model of scikit-learn's trees, is damaged, or holds types that are not "
             "trusted. Train again."
         ) from error
+
+
+def _check_trees(estimator: Any, features: int) -> None:
+    """Refuse trees that would be walked out of their own memory: compiled code does not look."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    if not isinstance(estimator, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
+        raise TypeError(f"a {type(estimator).__name__}")
+    if estimator.n_features_in_ != features:
+        raise ValueError("trees of other features")
+    for tree in _trees(estimator):
+        nodes = tree.nodes
+        inner = nodes[nodes["is_leaf"] == 0]
+        place = np.flatnonzero(nodes["is_leaf"] == 0)
+        inside = (inner["feature_idx"] >= 0) & (inner["feature_idx"] < features)
+        for side in ("left", "right"):
+            # Children lie behind their parent, so a walk ends.
+            inside &= (inner[side] > place) & (inner[side] < len(nodes))
+        if not len(nodes) or not inside.all() or nodes["is_categorical"].any():
+            raise ValueError("a tree that leads nowhere")

@@ -14,10 +14,8 @@ import numpy.typing as npt
 
 from src.v2.modeling.feature_rows import Matrix
 from src.v2.modeling.learners.base import StopRows, TrainingRows
+from src.v2.modeling.learners.kinds import PENALTIES
 from src.v2.modeling.learners.logistic import LogisticPath, softmax
-
-PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)
-"""Squared penalty in units of the curvature that one standardised feature brings."""
 
 USUAL_PENALTY = 10.0
 """In force where the rows cannot hold a tail to choose it on."""

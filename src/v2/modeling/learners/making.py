@@ -1,4 +1,4 @@
-"""The one place that knows every kind of learner."""
+"""How each kind of learner is made, and its model read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ from pathlib import Path
 from src.v2.config import ModelConfig
 from src.v2.errors import ModelError
 from src.v2.modeling.learners.base import FittedModel, Learner
-
-FILES = {
-    "xgboost": ("model.ubj",),
-    "ridge": ("model.json", "model.npz"),
-    "hist_gradient_boosting": ("model.skops",),
-    "mlp": ("model.json", "model.npz"),
-}
-"""Files of a saved model, by its type."""
+from src.v2.modeling.learners.kinds import KINDS
 
 
 def make_learner(
@@ -62,12 +55,12 @@ def model_files(kind: str) -> tuple[str, ...]:
     ModelError
         When the type is unknown.
     """
-    if kind not in FILES:
+    if kind not in KINDS:
         raise ModelError(
-            f"The model is of type {kind!r}; this code reads {', '.join(FILES)}. Update omninmo, "
+            f"The model is of type {kind!r}; this code reads {', '.join(KINDS)}. Update omninmo, "
             "or train again."
         )
-    return FILES[kind]
+    return KINDS[kind].files
 
 
 def load_learned(kind: str, folder: Path) -> FittedModel:

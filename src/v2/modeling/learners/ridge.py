@@ -18,12 +18,14 @@ from src.v2.modeling.learners.additivity import check_additivity
 from src.v2.modeling.learners.array_files import (
     joined_bytes,
     read_arrays,
+    take_array,
+    take_names,
     whole_files,
     write_arrays,
 )
 from src.v2.modeling.learners.base import Array, FittedModel, Learner, StopRows, TrainingRows
+from src.v2.modeling.learners.kinds import PENALTIES
 from src.v2.modeling.learners.linear import (
-    PENALTIES,
     USUAL_PENALTY,
     LinearModel,
     Scaling,
@@ -177,7 +179,10 @@ def load_ridge(folder: Path) -> RidgeModel:
     """
     with whole_files(folder, "ridge"):
         header, arrays = read_arrays(folder, "ridge")
-        scaling = Scaling(arrays["mean"], arrays["inverse_deviation"])
-        penalty = float(header["penalty"])
-        linear = LinearModel(scaling, arrays["coefficients"], arrays["intercept"], penalty)
-        return RidgeModel(linear, tuple(header["features"]), int(header["rounds"]))
+        names = take_names(header)
+        width = len(names)
+        mean, inverse = (take_array(arrays, name, (width,), np.float32) for name in ARRAYS[:2])
+        lines = take_array(arrays, "coefficients", (width, None), np.float64)
+        intercept = take_array(arrays, "intercept", (lines.shape[1],), np.float64)
+        linear = LinearModel(Scaling(mean, inverse), lines, intercept, float(header["penalty"]))
+        return RidgeModel(linear, names, int(header["rounds"]))

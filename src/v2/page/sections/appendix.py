@@ -138,7 +138,9 @@ def _metrics(result: TrainingResult) -> tuple[Table, ...]:
 
 
 def _meaning(key: str) -> str:
+    """Find what a key means: the entry that names it, before one that names all of its kind."""
     docs = [doc for doc in (*KEYS, *EVALUATION_KEYS) if doc.matches(key)]
+    docs.sort(key=lambda doc: "*" in doc.key)
     return docs[0].formula if docs else "–"
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from src.v2.evaluation_records import Interval
+from src.v2.modeling.learners.kinds import kind_of
 from src.v2.page.identity import RunIdentity
 from src.v2.page.panels import Cell, Fact, Section, Table
 from src.v2.records import TrainingResult, flatten
@@ -35,16 +36,6 @@ LIMITS = (
         "An explanation tells what moves the forecast. It does not tell what moves prices.",
     ),
 )
-
-
-_SAMPLED = "sampled: orders of features and their reverse, from 8 rows fitted on; sums are exact"
-_CONTRIBUTIONS = {
-    "xgboost": "exact: TreeSHAP",
-    "ridge": "exact: coefficient times standardised value",
-    "hist_gradient_boosting": _SAMPLED,
-    "mlp": _SAMPLED,
-}
-"""How they were found, by model type."""
 
 
 def section(result: TrainingResult, identity: RunIdentity) -> Section:
@@ -152,10 +143,12 @@ def _made(result: TrainingResult, identity: RunIdentity) -> Table:
 
 def _learner(result: TrainingResult) -> Table:
     settings = flatten(result.settings)
-    names = sorted(name for name in settings if name.startswith("model."))
+    kind = kind_of(result.settings)
+    read = {f"model.{name}" for name in ("type", *kind.settings)}
+    names = sorted(name for name in settings if name in read)
     rows: list[tuple[Cell, ...]] = [
-        ("rounds of the shipped model", Fact(result.rounds, "count")),
-        ("contributions of features", _CONTRIBUTIONS[str(settings.get("model.type", "xgboost"))]),
+        (f"{kind.steps.heading} of the shipped model", Fact(kind.steps.value(result.rounds))),
+        ("contributions of features", kind.contributions),
     ]
     rows += [
         (name.removeprefix("model."), _setting(settings, name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from src.v2.modeling.learners.kinds import kind_of
 from src.v2.page.panels import Answer, Fact, Panel, Section, Table
 from src.v2.records import FoldResult, TrainingResult, flatten
 
@@ -72,6 +73,7 @@ def _schedule(result: TrainingResult) -> Panel:
 
 
 def _folds(result: TrainingResult) -> Table:
+    steps = kind_of(result.settings).steps
     rows = tuple(
         (
             Fact(fold.number, "count"),
@@ -82,14 +84,14 @@ def _folds(result: TrainingResult) -> Table:
             Fact(fold.test_first),
             Fact(fold.test_last),
             Fact(fold.test_rows, "count"),
-            Fact(fold.rounds, "count"),
+            Fact(steps.value(fold.rounds)),
             Fact(fold.metrics.get("rank_ic", float("nan")), "ic"),
         )
         for fold in result.folds
     )
     head = (
         *("Fold", "Fitted from", "to", "Rows fitted", "Rows purged", "Scored from", "to"),
-        *("Rows scored", "Rounds", "Rank IC"),
+        *("Rows scored", steps.heading.capitalize(), "Rank IC"),
     )
     note = "A fold's own rank IC stands on few independent dates: do not compare folds by it."
     return Table("fold-dates", "The folds in numbers", head, rows, note, folded=True)

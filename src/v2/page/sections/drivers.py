@@ -15,6 +15,7 @@ from src.v2.figures.drivers import (
     probe_ranking,
     top_features,
 )
+from src.v2.modeling.learners.kinds import kind_of
 from src.v2.page.explaining import (
     above_zero,
     bounds_words,
@@ -41,6 +42,11 @@ def section(result: TrainingResult) -> Section:
         "block, for all of which one model stays; below 5 blocks there is none. What is explained "
         f"is the {importance.quantity}."
     )
+    if kind_of(result.settings).sampled:
+        data += (
+            " Contributions are sampled, since none can be worked out exactly for this kind of "
+            "model: those of a row add up, but each alone is an estimate."
+        )
     content: list[Panel] = [_top(importance)]
     if importance.families:
         content.append(_families(importance))
@@ -112,7 +118,7 @@ def _noise_words(importance: Importance) -> tuple[str, dict[str, Fact]]:
     }
     where = f"{{draws}} columns of chance in {_fits(noise)}"
     if not noise.limit > 0:
-        return f"No noise line can be drawn: no tree splits on any of {where}.", facts
+        return f"No noise line can be drawn: the model uses none of {where}.", facts
     moves = counted(above, "moves", "move")
     words = f"{{above}} of {{features}} features {moves} the forecast more than the strongest of "
     return f"{words}{where}.", facts
@@ -196,7 +202,7 @@ def _noise(importance: Importance) -> Panel:
         "lost": Fact(drop_words(importance.measure)),
     }
     template = (
-        f"No tree splits on any of {{draws}} columns of chance in {_fits(noise)} (of "
+        f"The model uses none of {{draws}} columns of chance in {_fits(noise)} (of "
         f"{counted(len(noise.folds), 'fold', 'folds')} {{folds}}), so no line can be drawn."
     )
     if noise.limit > 0:
@@ -248,7 +254,7 @@ def _null(importance: Importance) -> Panel:
     table = table.reshape(-1, 2)
     known = table[np.isfinite(table).all(axis=1)]
     name = "drivers-null"
-    question = "Would the trees lean on the same features if the labels were shuffled?"
+    question = "Would the model lean on the same features if the labels were shuffled?"
     if not len(known):
         words = "No fit on permuted labels was made, so this cannot be told."
         return Panel(name, question, Answer(words))
@@ -268,7 +274,7 @@ def _null(importance: Importance) -> Panel:
     if math.isfinite(rho):
         template += (
             " The rank correlation of the two shares is {correlation}: near 1 the order says what "
-            "trees like to split on, near 0 it comes from the labels."
+            "the model leans on whatever the labels, near 0 it comes from the labels."
         )
     return Panel(
         name,

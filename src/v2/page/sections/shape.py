@@ -14,7 +14,7 @@ from src.v2.figures.effects import FEW, MOST_POINTS, dependence
 from src.v2.figures.interactions import interaction_matrix
 from src.v2.figures.style import shorten
 from src.v2.page.effect_words import Path, effect_path
-from src.v2.page.explaining import move_fact, size_fact, size_unit
+from src.v2.page.explaining import counted, move_fact, size_fact, size_unit
 from src.v2.page.panels import Answer, Cell, Fact, Panel, Section, Table
 from src.v2.page.skill.words import plural
 from src.v2.records import ShapSample, TrainingResult
@@ -90,11 +90,13 @@ def _swarm_words(shown: list[FeatureImportance]) -> tuple[str, dict[str, Fact]]:
     """Say which way the first feature pushes, and count the others."""
     first = shown[0]
     directions = np.array([each.direction for each in shown], dtype=np.float64)
+    up, down = int((directions >= CLEAR).sum()), int((directions <= -CLEAR).sum())
+    neither = len(shown) - up - down
     facts = {
         "shown": Fact(len(shown), "count"),
-        "up": Fact(int((directions >= CLEAR).sum()), "count"),
-        "down": Fact(int((directions <= -CLEAR).sum()), "count"),
-        "neither": Fact(int((~(np.abs(directions) >= CLEAR)).sum()), "count"),
+        "up": Fact(up, "count"),
+        "down": Fact(down, "count"),
+        "neither": Fact(neither, "count"),
         "clear": Fact(CLEAR),
         "first": Fact(first.name),
         "direction": Fact(first.direction, "ratio"),
@@ -117,8 +119,10 @@ def _swarm_words(shown: list[FeatureImportance]) -> tuple[str, dict[str, Fact]]:
             "{agreement} of the folds that use it; used in {used} of {folds}). "
         )
     template += (
-        "Of the {shown} shown, {up} push up as they rise, {down} push down, and {neither} do "
-        "neither as a rule (below {clear} either way)."
+        f"Of the {{shown}} shown, {{up}} "
+        f"{counted(up, 'pushes up as it rises', 'push up as they rise')}, {{down}} "
+        f"{counted(down, 'pushes', 'push')} down, and {{neither}} "
+        f"{counted(neither, 'does', 'do')} neither as a rule (below {{clear}} either way)."
     )
     return template, facts
 
@@ -203,7 +207,10 @@ def _matrix(result: TrainingResult) -> Panel:
     found, quantity = result.explanation.interactions, result.explanation.importance.quantity
     name, question = "shape-pairs-matrix", "Which features act together?"
     if not found.rows:
-        words = "Not measured: interactions are taken from trees, and this model has none of ours."
+        words = (
+            "Not measured: the contributions of this model are sampled, and to sample those of "
+            "every two features would take too long."
+        )
         return Panel(name, question, Answer(words))
     if not found.pairs:
         words = "None in these rows: each feature adds its part whatever the others are."
@@ -223,7 +230,7 @@ def _matrix(result: TrainingResult) -> Panel:
     template = (
         "The pair that leads, {first} with {second}, moves the forecast by {strength} {unit} on "
         "average over {rows} {noun}. What {alone} does on its own, the most of any feature, is "
-        "{own}. Trees also find pairs in noise, so a pair is no proof that the market has it."
+        "{own}. Noise has pairs too, so a pair is no proof that the market has it."
     )
     return Panel(
         name,

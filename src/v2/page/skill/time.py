@@ -117,7 +117,8 @@ def _decay(result: TrainingResult, decay: tuple[Decay, ...]) -> Panel:
         facts["horizon"] = Fact(fitted.horizon, "count")
         answers.append(
             Answer(
-                f"At the horizon of {{horizon}} that it was fitted on, the mean rank IC is "
+                f"At the horizon of {{horizon}} {plural(fitted.horizon, 'session')} that it was "
+                "fitted on, the mean rank IC is "
                 f"{words}: {against(fitted.rank_ic)}.",
                 facts,
             )
@@ -148,8 +149,8 @@ def _highest(decay: tuple[Decay, ...], fitted: Decay | None) -> Answer:
     words, facts = spoken("best", best.rank_ic, "ic")
     facts |= {"best_horizon": Fact(best.horizon, "count"), "horizons": Fact(len(decay), "count")}
     return Answer(
-        f"The highest is at a horizon of {{best_horizon}}: {words}; as the best of {{horizons}} it "
-        "may be partly luck.",
+        f"The highest is at a horizon of {{best_horizon}} {plural(best.horizon, 'session')}: "
+        f"{words}; as the best of {{horizons}} it may be partly luck.",
         facts,
     )
 

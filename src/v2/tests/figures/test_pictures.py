@@ -53,7 +53,7 @@ def test_importance_shows_the_shares_in_order(result_of: Maker) -> None:
         percent(shares[0]),
     ]
     said = texts(figure)
-    assert "Which features do the trees use most?" in said
+    assert "Which features does the model use most?" in said
     assert f"top 5 of 40 features hold {percent(sum(shares[:5]))} of" in said
     assert "8 folds, each counting the same" in said
     assert "no proof that a feature is useful" in said

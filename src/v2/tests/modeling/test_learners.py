@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,8 +14,9 @@ import pytest
 from src.v2.config import ModelConfig, ModelType
 from src.v2.errors import ModelError
 from src.v2.modeling.learners.base import FittedModel, Learner, StopRows, TrainingRows
-from src.v2.modeling.learners.making import FILES, load_learned, make_learner
-from src.v2.modeling.learners.mlp import forward, slopes
+from src.v2.modeling.learners.kinds import KINDS
+from src.v2.modeling.learners.making import load_learned, make_learner
+from src.v2.modeling.learners.network import forward, slopes
 
 Array = np.ndarray[Any, Any]
 
@@ -134,7 +138,7 @@ def test_weights_count(kind: str) -> None:
 def test_a_saved_model_comes_back_as_it_was(kind: str, classes: int, tmp_path: Path) -> None:
     model, unseen = learner(kind, classes).fit(rows(classes), 5), rows(classes, seed=1).features
     model.save(tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(FILES[kind])
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(KINDS[kind].files)
     back = load_learned(kind, tmp_path)
     assert np.array_equal(back.predict(unseen), model.predict(unseen))
     assert back.content() == model.content()
@@ -149,7 +153,7 @@ def test_a_saved_model_comes_back_as_it_was(kind: str, classes: int, tmp_path: P
 @pytest.mark.parametrize("kind", TYPES)
 def test_a_damaged_or_missing_file_is_refused(kind: str, tmp_path: Path) -> None:
     learner(kind).fit(rows(), 3).save(tmp_path)
-    for name in FILES[kind]:
+    for name in KINDS[kind].files:
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole[: len(whole) // 2])
         with pytest.raises(ModelError, match="Train again"):
@@ -308,3 +312,136 @@ def test_slopes_of_a_network_are_differences_of_its_margin(classes: int) -> None
         moved = row + 1e-7 * np.vstack([np.eye(4), -np.eye(4)])
         ends = forward(layers, moved)
         np.testing.assert_allclose(slopes(layers, row), (ends[:4] - ends[4:]) / 2e-7, atol=1e-5)
+
+
+OTHER: dict[str, dict[str, Any]] = {
+    "xgboost": {"max_depth": 2, "n_estimators": 7, "learning_rate": 0.3, "reg_lambda": 9.0},
+    "ridge": {"early_stopping_rounds": 0},
+    "hist_gradient_boosting": {"max_depth": 2, "learning_rate": 0.3, "reg_lambda": 9.0},
+    "mlp": {"hidden_units": 5, "mlp_learning_rate": 0.1, "batch_size": 32},
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_settings_that_a_kind_does_not_read_change_nothing(kind: str) -> None:
+    given = rows(count=300)
+    names = set().union(*OTHER.values()) | {"subsample", "gamma", "reg_alpha", "hidden_layers"}
+    strange: dict[str, Any] = {
+        "max_depth": 1, "n_estimators": 3, "learning_rate": 0.9, "reg_lambda": 50.0,
+        "early_stopping_rounds": 2, "hidden_units": 3, "mlp_learning_rate": 0.5,
+        "batch_size": 7, "subsample": 0.3, "gamma": 3.0, "reg_alpha": 2.0, "hidden_layers": 1,
+    }  # fmt: skip
+    assert names == set(strange)
+    unread = {name: each for name, each in strange.items() if name not in KINDS[kind].settings}
+    plain, other = (learner(kind, **changed) for changed in ({}, unread))
+    assert plain.fit(given, 3).content() == other.fit(given, 3).content()
+    stop = StopRows(given, rows(count=100, seed=5))
+    assert plain.choose_rounds(stop) == other.choose_rounds(stop)
+    assert KINDS[kind].settings <= set(ModelConfig.model_fields)
+    read = {name: each for name, each in OTHER[kind].items() if name != "early_stopping_rounds"}
+    assert set(OTHER[kind]) <= KINDS[kind].settings
+    if read:
+        assert learner(kind, **read).fit(given, 3).content() != plain.fit(given, 3).content()
+
+
+@pytest.mark.parametrize("kind", ["ridge", "mlp"])
+@pytest.mark.parametrize("harm", ["wide", "narrow", "double", "nan", "flat"])
+def test_arrays_that_do_not_fit_together_are_refused(kind: str, harm: str, tmp_path: Path) -> None:
+    learner(kind).fit(rows(), 2).save(tmp_path)
+    held = dict(np.load(tmp_path / "model.npz"))
+    last = "coefficients" if kind == "ridge" else "weights_1"
+    array = held[last]
+    held[last] = {
+        "wide": np.vstack([array, array]),
+        "narrow": array[:-1],
+        "double": array.astype(np.float16),
+        "nan": np.full_like(array, np.nan),
+        "flat": array.ravel(),
+    }[harm]
+    np.savez(tmp_path / "model.npz", **held)
+    with pytest.raises(ModelError, match="or a damaged one"):
+        load_learned(kind, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["ridge", "mlp"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"features": ["a", "b", "c"]},
+        {"features": ["a", "a", "b", "c"]},
+        {"features": "abcd"},
+        {"features": [1, 2, 3, 4]},
+        {"rounds": float("inf")},
+        {"rounds": "many"},
+        {"type": "xgboost"},
+    ],
+)
+def test_a_header_that_does_not_fit_its_arrays_is_refused(
+    kind: str, change: dict[str, object], tmp_path: Path
+) -> None:
+    learner(kind).fit(rows(), 2).save(tmp_path)
+    file = tmp_path / "model.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(ModelError, match="or a damaged one"):
+        load_learned(kind, tmp_path)
+
+
+def test_a_header_without_end_is_refused(tmp_path: Path) -> None:
+    learner("ridge").fit(rows(), 2).save(tmp_path)
+    (tmp_path / "model.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match="or a damaged one"):
+        load_learned("ridge", tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["left", "right", "feature_idx", "other model"])
+def test_trees_that_would_leave_their_memory_are_refused(harm: str, tmp_path: Path) -> None:
+    import skops.io
+    from sklearn.linear_model import Ridge
+
+    model: Any = learner("hist_gradient_boosting").fit(rows(), 3)
+    estimator: Any = model.estimator
+    if harm == "other model":
+        estimator = Ridge().fit(np.zeros((3, 4)), np.arange(3))
+    else:
+        nodes = estimator._predictors[0][0].nodes
+        nodes[harm][0] = 0 if harm == "left" else 10**6
+    held = {
+        "estimator": estimator, "features": list(NAMES), "background": model.background, "seed": 0
+    }  # fmt: skip
+    skops.io.dump(held, tmp_path / "model.skops")
+    with pytest.raises(ModelError, match="is damaged, or holds types"):
+        load_learned("hist_gradient_boosting", tmp_path)
+
+
+READ_AGAIN = """
+import sys
+import json
+import subprocess
+import sys
+from pathlib import Path
+import numpy as np
+from src.v2.modeling.learners.making import load_learned
+top = Path(sys.argv[1])
+unseen = np.load(top / "rows.npy")
+for folder in sorted(path for path in top.iterdir() if path.is_dir()):
+    kind, _ = folder.name.split("-")
+    np.save(folder / "forecast.npy", load_learned(kind, folder).predict(unseen))
+"""
+
+
+def test_a_new_process_forecasts_the_same_to_the_bit(tmp_path: Path) -> None:
+    unseen = rows(seed=1).features
+    np.save(tmp_path / "rows.npy", unseen)
+    wanted = {}
+    for kind in TYPES:
+        for classes in (0, 5):
+            folder = tmp_path / f"{kind}-{classes}"
+            folder.mkdir()
+            model = learner(kind, classes).fit(rows(classes), 4)
+            model.save(folder)
+            wanted[folder] = model.predict(unseen)
+    root = Path(__file__).parents[4]
+    subprocess.run([sys.executable, "-c", READ_AGAIN, str(tmp_path)], cwd=root, check=True)
+    for folder, forecast in wanted.items():
+        found = np.load(folder / "forecast.npy")
+        assert found.dtype == forecast.dtype and found.tobytes() == forecast.tobytes()

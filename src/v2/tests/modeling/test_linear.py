@@ -8,8 +8,8 @@ import pytest
 
 from src.v2.modeling.feature_rows import Matrix
 from src.v2.modeling.learners.base import TrainingRows
+from src.v2.modeling.learners.kinds import PENALTIES
 from src.v2.modeling.learners.linear import (
-    PENALTIES,
     USUAL_PENALTY,
     LinearLearner,
     Split,

@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import polars as pl
 import pytest
 
-from src.v2.config import ModelConfig
+from src.v2.api import load
+from src.v2.config import ModelConfig, ModelType
 from src.v2.errors import ConfigError, ModelError
 from src.v2.modeling.intervals import IntervalLevel, ReturnIntervals
 from src.v2.modeling.learners.base import TrainingRows
+from src.v2.modeling.learners.kinds import KINDS
+from src.v2.modeling.learners.making import make_learner
 from src.v2.modeling.learners.xgboost_trees import (
     BOOSTER_NAME,
     XGBoostLearner,
@@ -219,3 +224,40 @@ def test_a_drift_reference_lies_beside_the_model_and_its_damage_is_named(
         read_drift_reference(path)
     (path / DRIFT_NAME).unlink()
     assert read_drift_reference(path) is None
+
+
+@pytest.mark.parametrize("kind", get_args(ModelType))
+def test_another_models_bytes_under_a_card_are_refused(
+    kind: str, tmp_path: Path, rows: TrainingRows
+) -> None:
+    config = ModelConfig(type=kind, threads=1, batch_size=50)
+    learner = make_learner(config, ("a", "b"), 0, 1.0, 0)
+    card = dataclasses.replace(CARD, learner=kind)
+    first, second = (
+        save_model(learner.fit(rows, rounds), card, tmp_path / str(rounds)) for rounds in (2, 3)
+    )
+    model, _ = load(first)
+    assert np.array_equal(model.predict(rows.features), learner.fit(rows, 2).predict(rows.features))
+    for name in KINDS[kind].files:
+        shutil.copyfile(second / name, first / name)
+    with pytest.raises(ModelError, match=r"is not the file that card\.json was written for"):
+        load(first)
+
+
+def test_a_card_from_before_the_hashes_were_kept_is_still_loaded(
+    tmp_path: Path, model: XGBoostModel
+) -> None:
+    path = save_model(model, CARD, tmp_path / "m")
+    card = json.loads((path / CARD_NAME).read_text())
+    assert set(card.pop("model_hashes")) == {BOOSTER_NAME}
+    (path / CARD_NAME).write_text(json.dumps(card))
+    assert load(path)[0].rounds == 5
+
+
+def test_a_card_of_another_kind_of_model_is_refused(tmp_path: Path, rows: TrainingRows) -> None:
+    learner = make_learner(ModelConfig(type="ridge"), ("a", "b"), 0, 1.0, 0)
+    path = save_model(
+        learner.fit(rows, 2), dataclasses.replace(CARD, learner="mlp"), tmp_path / "m"
+    )
+    with pytest.raises(ModelError, match="holds no mlp model"):
+        load(path)
