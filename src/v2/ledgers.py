@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from src.v2.config import Config
 from src.v2.evaluation.evaluate import RecordTrial
-from src.v2.evaluation.ledger import record_opening
-from src.v2.evaluation.trial_log import Trials, record_trial
+from src.v2.evaluation.ledger import Openings, record_opening
+from src.v2.evaluation.trial_log import Trials, Tried, record_trial
+from src.v2.features.code_check import code_hash
 from src.v2.out_of_sample import OpenHoldout
 from src.v2.records import Coverage
 
@@ -29,22 +30,14 @@ def counted(config: Config, coverage: Coverage) -> Ledgers:
         "config_fingerprint": config.fingerprint,
     }
 
-    def open_holdout(first: dt.date, last: dt.date) -> int:
+    def open_holdout(first: dt.date, last: dt.date) -> Openings:
         return record_opening(folder, tickers=tickers, first=first, last=last, **prints)
 
     def try_out(
         first: dt.date, last: dt.date, rank_ic: float | None, sharpe: float | None
     ) -> Trials:
-        return record_trial(
-            folder,
-            tickers=tickers,
-            first=first,
-            last=last,
-            bars_end=coverage.last,
-            rank_ic=rank_ic,
-            sharpe=sharpe,
-            **prints,
-        )
+        tried = Tried(tickers, first, last, bars_end=coverage.last, code_hash=code_hash(), **prints)
+        return record_trial(folder, tried, rank_ic=rank_ic, sharpe=sharpe)
 
     return Ledgers(open_holdout, try_out)
 

@@ -265,7 +265,7 @@ def _print_performance(out: Console, result: TrainingResult) -> None:
     )
     _say(
         out,
-        f"Holdout: scored by a model fitted on earlier rows only; {openings(holdout.opening)}. "
+        f"Holdout: scored by a model fitted on earlier rows only; {openings(holdout)}. "
         f"The shipped model is refitted on all {result.training_rows:,} rows, {result.rounds} "
         "rounds, and has no score of its own.",
     )

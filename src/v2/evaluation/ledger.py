@@ -1,7 +1,8 @@
 """The holdout's ledger: every configuration that was ever scored on it.
 
 A holdout is honest once. Each further configuration scored on it turns it a little more
-into a training set, so the count stands beside every number that comes from it.
+into a training set, so the count stands beside every number that comes from it. So does the
+number of configurations whose folds reached into it, as those of a smaller holdout do.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from src.v2.errors import OmninmoError
 from src.v2.evaluation import journal
+from src.v2.evaluation.trial_log import trials_reaching
 
 LEDGER_NAME = "holdout.jsonl"
 
@@ -29,6 +31,22 @@ class Opening:
     opened_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """What a holdout was used for so far.
+
+    Parameters
+    ----------
+    count
+        Distinct pairs of data and configuration scored on it, the present one included.
+    seen
+        Distinct configurations of the trial log whose folds were scored on part of its dates.
+    """
+
+    count: int
+    seen: int
+
+
 def record_opening(
     folder: Path,
     *,
@@ -37,7 +55,7 @@ def record_opening(
     last: dt.date,
     data_fingerprint: str,
     config_fingerprint: str,
-) -> int:
+) -> Openings:
     """Write down that a configuration is scored on a holdout, and count.
 
     Parameters
@@ -52,9 +70,8 @@ def record_opening(
 
     Returns
     -------
-    int
-        The distinct pairs of data and configuration that were scored so far, this one
-        included. A pair scored before adds no line.
+    Openings
+        A pair of data and configuration scored before adds no line.
 
     Raises
     ------
@@ -77,9 +94,10 @@ def record_opening(
                 now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
                 line = Opening(sorted(tickers), first.isoformat(), last.isoformat(), *pair, now)
                 journal.append(path, asdict(line))
+        reaching = trials_reaching(folder, tickers=tickers, first=first, last=last)
     except OSError as error:
         raise OmninmoError(
             f"The holdout's ledger {path} cannot be written: {error.strerror}. Mend the folder, or "
             "name another with --paths.ledger-dir."
         ) from error
-    return len(seen | {pair})
+    return Openings(len(seen | {pair}), reaching)
