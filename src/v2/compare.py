@@ -96,7 +96,7 @@ def compare(base: Config, arms: Sequence[Arm]) -> Comparison:
                 f"{len(reused)} of {len(arms)} arms were finished before and are read from "
                 f"{base.paths.reports_dir}: {names}. --compare.fresh runs them again."
             )
-        comparison = compare_arms(results, base.seed)
+        comparison = compare_arms(results)
         files = write_comparison(comparison, base.paths.reports_dir)
         print_comparison(comparison)
         with stages.stage("MLflow run"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from src.v2.config import Config
 from src.v2.evaluation.evaluate import RecordTrial
 from src.v2.evaluation.ledger import Openings, record_opening
-from src.v2.evaluation.trial_log import Trials, Tried, record_trial
+from src.v2.evaluation.trial_log import Trials, Tried, record_trial, trials_reaching
 from src.v2.features.code_check import code_hash
 from src.v2.out_of_sample import OpenHoldout
 from src.v2.records import Coverage
@@ -31,7 +31,8 @@ def counted(config: Config, coverage: Coverage) -> Ledgers:
     }
 
     def open_holdout(first: dt.date, last: dt.date) -> Openings:
-        return record_opening(folder, tickers=tickers, first=first, last=last, **prints)
+        count = record_opening(folder, tickers=tickers, first=first, last=last, **prints)
+        return Openings(count, trials_reaching(folder, tickers=tickers, first=first, last=last))
 
     def try_out(
         first: dt.date, last: dt.date, rank_ic: float | None, sharpe: float | None

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from src.v2.errors import OmninmoError
 from src.v2.evaluation import journal
-from src.v2.evaluation.trial_log import trials_reaching
 
 LEDGER_NAME = "holdout.jsonl"
 
@@ -55,7 +54,7 @@ def record_opening(
     last: dt.date,
     data_fingerprint: str,
     config_fingerprint: str,
-) -> Openings:
+) -> int:
     """Write down that a configuration is scored on a holdout, and count.
 
     Parameters
@@ -70,8 +69,9 @@ def record_opening(
 
     Returns
     -------
-    Openings
-        A pair of data and configuration scored before adds no line.
+    int
+        The distinct pairs of data and configuration that were scored so far, this one
+        included. A pair scored before adds no line.
 
     Raises
     ------
@@ -94,10 +94,9 @@ def record_opening(
                 now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
                 line = Opening(sorted(tickers), first.isoformat(), last.isoformat(), *pair, now)
                 journal.append(path, asdict(line))
-        reaching = trials_reaching(folder, tickers=tickers, first=first, last=last)
     except OSError as error:
         raise OmninmoError(
             f"The holdout's ledger {path} cannot be written: {error.strerror}. Mend the folder, or "
             "name another with --paths.ledger-dir."
         ) from error
-    return Openings(len(seen | {pair}), reaching)
+    return len(seen | {pair})

@@ -9,12 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from src.v2.config import ValidationConfig
 from src.v2.errors import OmninmoError
-from src.v2.evaluation.ledger import LEDGER_NAME, Openings, record_opening
-from src.v2.evaluation.trial_log import Tried, record_trial
-from src.v2.modeling.folds import schedule_folds
-from src.v2.tests.synthetic import weekdays
+from src.v2.evaluation.ledger import LEDGER_NAME, record_opening
 
 FIRST, LAST = dt.date(2020, 1, 1), dt.date(2021, 1, 1)
 
@@ -33,7 +29,7 @@ def _open(
         last=LAST,
         data_fingerprint=data,
         config_fingerprint=config,
-    ).count
+    )
 
 
 def test_each_new_configuration_opens_the_holdout_once_more(tmp_path: Path) -> None:
@@ -82,30 +78,3 @@ def test_openings_at_once_are_all_counted(tmp_path: Path) -> None:
     assert sorted(places) == list(range(1, 41))
     lines = (tmp_path / LEDGER_NAME).read_text().splitlines()
     assert len({json.loads(line)["config_fingerprint"] for line in lines}) == 40
-
-
-@pytest.mark.parametrize(("share", "seen"), [(0.05, 1), (0.2, 0), (0.3, 0)])
-def test_folds_of_a_smaller_holdout_are_told_beside_the_count(
-    tmp_path: Path, share: float, seen: int
-) -> None:
-    sessions, span = weekdays(4100), 31
-    usual = schedule_folds(sessions, ValidationConfig(), span)
-    other = schedule_folds(sessions, ValidationConfig(holdout_share=share), span)
-    tried = Tried(
-        ("A", "B"),
-        sessions[other.folds[0].test_start],
-        sessions[other.folds[-1].test_stop - span - 1],
-        sessions[-1],
-        "d",
-        "walked",
-    )
-    record_trial(tmp_path, tried, rank_ic=0.02, sharpe=0.1)
-    opened = record_opening(
-        tmp_path,
-        tickers=("A", "B"),
-        first=sessions[usual.holdout_start],
-        last=sessions[-1],
-        data_fingerprint="d",
-        config_fingerprint="default",
-    )
-    assert opened == Openings(1, seen)
