@@ -170,7 +170,8 @@ def judge(evidence: Evidence, rules: GateRules, today: dt.date) -> Gate:
 
 def _verdict(verdict: Verdict, trials: int) -> GateCheck:
     """Ask for evidence, at the level of all that was tried by now."""
-    value, fallen = verdict.word, fallen_hurdles(verdict, trials)
+    value: str = verdict.word
+    fallen = fallen_hurdles(verdict, trials)
     remedy = "Read its reasons: make report. More tickers or years make an edge visible"
     if verdict.word == "evidence":
         value += f" with {trials} configuration{'s' if trials > 1 else ''} tried on its data"

@@ -99,7 +99,7 @@ def _false_claims(panels: int, dates: int, ways: int, horizon: int) -> int:
     """Count the panels in which a way without skill is claimed to be better, at 5%."""
     generator = np.random.default_rng(7)
     return sum(
-        stepdown_p(_overlapping(generator, dates, ways, horizon), horizon).min() < 0.05
+        bool(stepdown_p(_overlapping(generator, dates, ways, horizon), horizon).min() < 0.05)
         for _ in range(panels)
     )
 

@@ -109,7 +109,7 @@ def test_other_feature_code_is_another_trial_unless_it_gives_the_same_numbers(
     assert _try(tmp_path, "a", rank_ic=0.020, code="a comment more").count == 1
     assert _try(tmp_path, "a", rank_ic=0.031, code="another formula").count == 2
     # The code with the comment is known for the same one on later bars too.
-    later = {"data": "newer", "bars_end": LATER}
+    later: dict[str, Any] = {"data": "newer", "bars_end": LATER}
     assert _try(tmp_path, "a", rank_ic=0.025, code="a comment more", **later).count == 2
     assert count_trials(tmp_path, _tried("a", code="a third formula")) == 3
 

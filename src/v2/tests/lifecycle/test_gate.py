@@ -137,7 +137,7 @@ def _luck(rng: np.random.Generator, dates: int, ways: int, horizon: int) -> np.n
     steps = rng.normal(size=(dates + horizon, ways)) * 0.45
     steps += rng.normal(size=(dates + horizon, 1)) * 0.89
     sums = np.vstack([np.zeros((1, ways)), steps.cumsum(axis=0)])
-    return (sums[horizon : horizon + dates] - sums[:dates]) / horizon**0.5
+    return np.asarray((sums[horizon : horizon + dates] - sums[:dates]) / horizon**0.5)
 
 
 def _promoted(panels: int, ways: int, choose: Callable[[np.ndarray], int]) -> float:

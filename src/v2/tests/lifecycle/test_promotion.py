@@ -79,10 +79,10 @@ def test_what_was_tried_since_its_training_counts_against_a_version(bench: Bench
     hurdles = (Hurdle("the mean rank IC", 0.004, 0.025), Hurdle("the permutation", 0.001, 0.05))
     version = bench.version(0.1, verdict=dataclasses.replace(EVIDENCE, hurdles=hurdles))
     days, ledger = weekdays(300), bench.folder / "ledger"
-    own = Tried(("A", "B"), days[0], days[-1], dt.date.today(), "", "")
-    prints = {name: version.tags[name] for name in ("data_fingerprint", "config_fingerprint")}
-    later = dataclasses.replace(own, **prints, code_hash=version.tags["code_hash"])
-    for tried in (later, *(dataclasses.replace(own, config_fingerprint=str(n)) for n in range(19))):
+    names = ("data_fingerprint", "config_fingerprint", "code_hash")
+    prints = (version.tags[name] for name in names)
+    own = Tried(("A", "B"), days[0], days[-1], dt.date.today(), *prints)
+    for tried in (own, *(dataclasses.replace(own, config_fingerprint=str(n)) for n in range(19))):
         record_trial(ledger, tried, rank_ic=0.02, sharpe=0.1)
     elsewhere = dataclasses.replace(own, tickers=("X", "Y"), config_fingerprint="elsewhere")
     record_trial(ledger, elsewhere, rank_ic=0.02, sharpe=0.1)
