@@ -10,7 +10,8 @@ from src.v2.config import Config, PathsConfig, ValidationConfig
 from src.v2.evaluation.ledger import Openings
 from src.v2.ledgers import counted, uncounted
 from src.v2.modeling.folds import schedule_folds
-from src.v2.records import Coverage
+from src.v2.records import Coverage, HoldoutResult
+from src.v2.summary_text import openings
 from src.v2.tests.synthetic import weekdays
 
 SESSIONS, SPAN = weekdays(4100), 31
@@ -39,6 +40,30 @@ def test_an_opening_is_told_how_many_walked_through_its_holdout_before(
     opener = counted(_config(tmp_path, 0.2), coverage)
     opened = opener.open_holdout(SESSIONS[usual.holdout_start], last)
     assert opened == Openings(1, seen)
+
+
+@pytest.mark.parametrize(
+    ("opening", "seen", "said"),
+    [
+        (None, None, "not counted"),
+        (1, 0, "the 1st configuration scored on it"),
+        (3, None, "one of 3 configurations scored on it"),
+        (
+            *(1, 1),
+            "the 1st configuration scored on it, and 1 configuration saw part of it in their folds",
+        ),
+        (
+            *(3, 12),
+            "one of 3 configurations scored on it, and 12 configurations saw part of it in their "
+            "folds",
+        ),
+    ],
+)
+def test_the_summary_says_who_saw_the_holdout(
+    opening: int | None, seen: int | None, said: str
+) -> None:
+    first, last = SESSIONS[-800], SESSIONS[-1]
+    assert openings(HoldoutResult(first, last, 1, 1, {}, opening, seen)) == said
 
 
 def test_nothing_is_told_where_nobody_counts() -> None:
