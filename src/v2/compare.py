@@ -15,6 +15,7 @@ from src.v2.config import Config
 from src.v2.config_sources import SHORT_FLAGS, load_config
 from src.v2.console import RunLog, Stages, log_to, progress_bar, run_command, show_note
 from src.v2.errors import OmninmoError
+from src.v2.lifecycle.closed_holdout import refuse_moved_holdout
 from src.v2.lifecycle.variations import (
     DEFAULT,
     Arm,
@@ -52,6 +53,7 @@ def _command(argv: Sequence[str]) -> int:
     words = part_words(with_bare_switches(argv, SWITCHES))
     base = _load(words.common)
     arms = lay_arms(words, _load, base.compare.max_arms)
+    refuse_moved_holdout([base, *(arm.config for arm in arms)], words.common)
     with log_to(base.paths.logs_dir) as run_log:
         comparison = compare(base, arms)
         _go_on(base, words, arms, comparison, run_log)
@@ -91,7 +93,7 @@ def compare(base: Config, arms: Sequence[Arm]) -> Comparison:
         with Bench(stages, progress_bar) as bench:
             done = finish_arms(arms, bench, stages, progress_bar, fresh=base.compare.fresh)
         _tell_reused(arms, done.reused, base)
-        comparison = compare_arms(done.results, base.seed)
+        comparison = compare_arms(done.results)
         files = write_comparison(comparison, base.paths.reports_dir)
         print_comparison(comparison)
         with stages.stage("MLflow run"):

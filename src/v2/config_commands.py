@@ -122,7 +122,7 @@ class ServeConfig(Section):
 class RunsConfig(Section):
     """What the runs command shows."""
 
-    filter: str = Field("", description='MLflow filter, as "metrics.final_r2 > 0.01"')
+    filter: str = Field("", description='MLflow filter, as "metrics.cv_r2_pooled > 0"')
     format: Literal["table", "csv", "json"] = "table"
     order_by: str = Field("attributes.start_time DESC", description="MLflow order")
     max_results: int = Field(20, ge=1, description="most runs shown")

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -161,6 +161,36 @@ def load_config(
         return Config.model_construct(**dict(CommandConfig()))
     except (ValidationError, SettingsError) as error:
         raise ConfigError(_one_line(error, short_flags)) from error
+
+
+def project_section[S: BaseModel](
+    argv: Sequence[str], section: type[S], name: str, environ: Mapping[str, str] | None = None
+) -> S:
+    """Read one section as ``config.yaml`` and its profile give it, without what one call changes.
+
+    Parameters
+    ----------
+    argv
+        Of its flags ``--config`` and ``--env`` alone are heeded.
+    section, name
+        Class and name of the section.
+    environ
+        Read instead of the process's environment variables; as the flags.
+
+    Raises
+    ------
+    ConfigError
+        When a file cannot be read, or the section is not valid.
+    """
+    variables = dict(os.environ if environ is None else environ)
+    variables.pop(ENV_PREFIX + "VARIATION", None)
+    given: dict[str, Any] = {}
+    for layer in _file_layers(argv, variables):
+        given |= layer.get(name) or {}
+    try:
+        return section.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error, {})) from error
 
 
 def _long_flags(words: Sequence[str], short_flags: Mapping[str, str]) -> list[str]:

@@ -324,6 +324,23 @@ class GuardCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Hurdle:
+    """A test that a verdict of evidence rests on, and that more trials make harder.
+
+    Parameters
+    ----------
+    p
+        One-sided.
+    level
+        Of a first trial; it is divided by the number of trials.
+    """
+
+    quantity: str
+    p: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What an honest reader may conclude.
 
@@ -339,6 +356,8 @@ class Verdict:
         Configurations tried on these data so far, this one included.
     guard
         Every plausibility check that was made.
+    hurdles
+        What `src.v2.evaluation.verdict.fallen_hurdles` judges again when more was tried.
     """
 
     word: Word
@@ -346,6 +365,7 @@ class Verdict:
     beside: tuple[str, ...]
     trials: int
     guard: tuple[GuardCheck, ...]
+    hurdles: tuple[Hurdle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from src.v2.evaluation.ledger import Openings
 from src.v2.evaluation.scores import score_block
 from src.v2.modeling.folds import Schedule
 from src.v2.modeling.labels import LabelPlan
@@ -24,8 +25,8 @@ from src.v2.modeling.walk_forward import (
 )
 from src.v2.records import FoldResult, HoldoutResult
 
-OpenHoldout = Callable[[dt.date, dt.date], int | None]
-"""Writes the opening of a holdout (first and last date) down and gives the count so far;
+OpenHoldout = Callable[[dt.date, dt.date], Openings | None]
+"""Writes the opening of a holdout (first and last date) down and gives the counts so far;
 None where nobody counts."""
 
 
@@ -107,7 +108,7 @@ def score_holdout_rows(
     held = panel.between(schedule.holdout_start, schedule.sessions)
     held = held.take(held.label_end >= 0)
     first, last = panel.sessions[schedule.holdout_start], panel.sessions[-1]
-    opening = open_holdout(first, last)
+    opened = open_holdout(first, last)
     forecast = forecast_rows(model, held.feature_rows)
     table = forecast_table(held, forecast, plan, fold=0, part="holdout")
     if plan.classes:
@@ -116,5 +117,6 @@ def score_holdout_rows(
     else:
         table = add_shown_return(table, plan.target, walked.rank_map)
     scores = score_block(table, plan, class_shares(window, plan))
-    result = HoldoutResult(first, last, table.height, len(window.session), scores, opening)
+    counts = (None, None) if opened is None else (opened.count, opened.seen)
+    result = HoldoutResult(first, last, table.height, len(window.session), scores, *counts)
     return result, table

@@ -160,6 +160,8 @@ class HoldoutResult:
     opening: int | None
     """How many distinct pairs of data and configuration were scored on this holdout so far;
     None where it is not counted."""
+    seen: int | None = None
+    """How many configurations tried before had folds that reached into it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ def summary_record(
             "scored_on": [result.holdout.first.isoformat(), result.holdout.last.isoformat()],
             "rows": result.holdout.rows,
             "holdout_opening": result.holdout.opening,
+            "holdout_seen": result.holdout.seen,
             "metrics": dict(result.holdout.metrics),
         },
         "evaluation": evaluation_record(result.evaluation),
@@ -117,6 +118,7 @@ def folds_record(result: TrainingResult) -> dict[str, Any]:
             "test_rows": holdout.rows,
             "train_rows": holdout.train_rows,
             "opening": holdout.opening,
+            "seen": holdout.seen,
             "metrics": dict(holdout.metrics),
         },
     }

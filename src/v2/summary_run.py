@@ -37,7 +37,7 @@ def note_markdown(result: TrainingResult) -> str:
     )
     return (
         f"{reading(result)}\n\n"
-        f"| | walk-forward ({len(result.folds)} folds) | holdout ({openings(holdout.opening)}) |"
+        f"| | walk-forward ({len(result.folds)} folds) | holdout ({openings(holdout)}) |"
         f"\n|---|---|---|\n{rows}\n\n"
         "Every number comes from rows that their own fit had not seen. The shipped model is "
         "refitted on all labelled rows and has no score of its own."

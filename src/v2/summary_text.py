@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from src.v2.console import printable, unsigned_zero
 from src.v2.evaluation_records import Interval
 from src.v2.modeling.learners.kinds import kind_of
-from src.v2.records import Drop, TrainingResult
+from src.v2.records import Drop, HoldoutResult, TrainingResult
 
 TOP_FEATURES = 10
 SHOWN_NAMES = 5
@@ -148,19 +148,19 @@ def shown(value: float, style: str) -> str:
     return unsigned_zero(written)
 
 
-def openings(count: int | None) -> str:
-    """Say how often the holdout was looked at.
-
-    Examples
-    --------
-    >>> openings(1), openings(3), openings(None)
-    ('the 1st configuration scored on it', 'one of 3 configurations scored on it', 'not counted')
-    """
+def openings(holdout: HoldoutResult) -> str:
+    """Say how often the holdout was looked at, whole and in part."""
+    count, seen = holdout.opening, holdout.seen
     if count is None:
         return "not counted"
-    if count == 1:
-        return "the 1st configuration scored on it"
-    return f"one of {count} configurations scored on it"
+    said = "the 1st configuration scored on it"
+    if count > 1:
+        said = f"one of {count} configurations scored on it"
+    if not seen:
+        return said
+    return (
+        f"{said}, and {seen} configuration{'s' if seen > 1 else ''} saw part of it in their folds"
+    )
 
 
 def sessions(count: int) -> str:

@@ -262,7 +262,7 @@ def _print_performance(out: Console, result: TrainingResult) -> None:
     fitted = kind_of(result.settings).steps.said(result.rounds)
     _say(
         out,
-        f"Holdout: scored by a model fitted on earlier rows only; {openings(holdout.opening)}. "
+        f"Holdout: scored by a model fitted on earlier rows only; {openings(holdout)}. "
         f"The shipped model is refitted on all {counted(result.training_rows, 'row')}, with "
         f"{fitted}, and has no score of its own.",
     )

@@ -23,6 +23,7 @@ from src.v2.console import (
     signals_deferred,
 )
 from src.v2.errors import OmninmoError
+from src.v2.lifecycle.closed_holdout import refuse_moved_holdout
 from src.v2.lifecycle.variations import with_bare_switches, without_flags
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(argv: Sequence[str]) -> int:
     words = with_bare_switches(argv, SWITCHES)
     config = load_config(words, FLAGS, COMMAND, ABOUT)
+    refuse_moved_holdout([config], words)
     with log_to(config.paths.logs_dir) as run_log:
         tuned = tune(config)
         if config.tune.train_best:

@@ -167,7 +167,7 @@ COMPARISON_KEYS: tuple[MetricDoc, ...] = (
     ),
     MetricDoc(
         "arm_p",
-        "one-sided, for a margin above 0, adjusted for the number of arms (Romano and Wolf 2005)",
+        "one-sided, for a margin above 0, adjusted for the number of arms (Holm 1979)",
         "the same rows",
         "0 to 1",
         "down",

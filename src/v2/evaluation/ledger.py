@@ -1,7 +1,8 @@
 """The holdout's ledger: every configuration that was ever scored on it.
 
 A holdout is honest once. Each further configuration scored on it turns it a little more
-into a training set, so the count stands beside every number that comes from it.
+into a training set, so the count stands beside every number that comes from it. So does the
+number of configurations whose folds reached into it, as those of a smaller holdout do.
 """
 
 from __future__ import annotations
@@ -30,6 +31,22 @@ class Opening:
     data_fingerprint: str
     config_fingerprint: str
     opened_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """What a holdout was used for so far.
+
+    Parameters
+    ----------
+    count
+        Distinct pairs of data and configuration scored on it, the present one included.
+    seen
+        Distinct configurations of the trial log whose folds were scored on part of its dates.
+    """
+
+    count: int
+    seen: int
 
 
 def record_opening(

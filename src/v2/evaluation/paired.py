@@ -1,8 +1,7 @@
 """Several ways of ranking beside one reference, date by date, on the same rows.
 
 The best of many is better than the reference by luck alone. The tests here look at all
-differences together: they hold the chance of even one false claim at the level, and since
-ways of ranking the same rows move together, they ask less of each than Bonferroni would.
+differences together: they hold the chance of even one false claim at the level.
 """
 
 from __future__ import annotations
@@ -14,11 +13,10 @@ import numpy.typing as npt
 import polars as pl
 
 from src.v2.evaluation.metrics import daily_ic
-from src.v2.evaluation.significance import MIN_COSINES
+from src.v2.evaluation.significance import ewc_test
 
 Matrix = npt.NDArray[np.float64]
 
-DRAWS = 20_000
 KEYS = ["date", "ticker"]
 
 
@@ -69,14 +67,14 @@ def daily_rank_ics(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame([parts[0]["date"], *columns])
 
 
-def stepdown_p(differences: Matrix, horizon: int, seed: int = 0) -> Matrix:
+def stepdown_p(differences: Matrix, horizon: int) -> Matrix:
     """Test which of several mean differences lie above 0, all of them together.
 
-    Each statistic is that of `ewc_test`. Under the null they are jointly Student's t, with
-    the correlations of the cosine sums that the standard errors are made of; the largest of
-    them is drawn, for all differences, then for those not yet found (Romano and Wolf 2005,
-    Econometrica 73(4), algorithm 4.1, with p-values as in Romano and Wolf 2016, Statistics and
-    Probability Letters 113).
+    Each p-value is that of `ewc_test`; the smallest is multiplied by the number of ways, the
+    next by one less, and so on, never falling (Holm 1979, Scandinavian Journal of Statistics
+    6(2)). That holds whatever the correlations between the ways. To draw the largest statistic
+    from estimated correlations asks for less, but a few dozen cosines know them too badly: 23
+    ways without skill gave a false claim in 7 to 9% of panels in place of 5%.
 
     Parameters
     ----------
@@ -88,46 +86,13 @@ def stepdown_p(differences: Matrix, horizon: int, seed: int = 0) -> Matrix:
     Returns
     -------
     array (ways,)
-        One-sided p-values, adjusted for the number of ways. NaN throughout below 12 horizons,
-        and for a difference that does not vary, which is no part of the family.
+        One-sided p-values, adjusted for the number of ways, at most 1. NaN throughout below 12
+        horizons, and for a difference that does not vary, which is no part of the family.
     """
-    adjusted = np.full(differences.shape[1], np.nan)
-    statistic, correlation, freedom = _statistics(differences, horizon)
-    there = np.flatnonzero(np.isfinite(statistic))
-    if not len(there):
-        return adjusted
-    inner = correlation[np.ix_(there, there)]
-    draws = _student_draws(inner, freedom, np.random.default_rng(seed))
-    order = np.argsort(-statistic[there], kind="stable")
-    # Largest of the draws over each difference and those ranked below it.
-    largest = np.maximum.accumulate(draws[:, order[::-1]], axis=1)[:, ::-1]
-    reached = (largest >= statistic[there][order]).sum(axis=0)
-    adjusted[there[order]] = np.maximum.accumulate((1 + reached) / (1 + len(draws)))
+    plain = np.array([ewc_test(series, horizon).p for series in differences.T])
+    there = np.flatnonzero(np.isfinite(plain))
+    order = there[np.argsort(plain[there], kind="stable")]
+    left = np.arange(len(order), 0, -1)
+    adjusted = np.full(len(plain), np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(left * plain[order]), 1.0)
     return adjusted
-
-
-def _statistics(differences: Matrix, horizon: int) -> tuple[Matrix, Matrix, int]:
-    """Give each difference's t, the correlations between them, and the degrees of freedom."""
-    from scipy import fft
-
-    dates, ways = differences.shape
-    freedom = dates // (2 * horizon)
-    if freedom < MIN_COSINES:
-        return np.full(ways, np.nan), np.eye(ways), freedom
-    means = differences.mean(axis=0)
-    sums = fft.dct(differences - means, type=2, norm="ortho", axis=0)[1 : freedom + 1]
-    lengths = np.sqrt((sums**2).sum(axis=0))
-    errors = lengths / np.sqrt(freedom * dates)
-    moves = errors > 1e-12 * np.abs(means)
-    units = sums / np.where(moves, lengths, 1.0)
-    statistic = np.where(moves, means / np.where(moves, errors, 1.0), np.nan)
-    return statistic, units.T @ units, freedom
-
-
-def _student_draws(correlation: Matrix, freedom: int, generator: np.random.Generator) -> Matrix:
-    """Draw from the multivariate t distribution: (draws, ways)."""
-    values, vectors = np.linalg.eigh(correlation)
-    root = vectors * np.sqrt(np.clip(values, 0.0, None))
-    normal = generator.standard_normal((DRAWS, len(correlation))) @ root.T
-    scale = np.sqrt(generator.chisquare(freedom, DRAWS) / freedom)
-    return np.asarray(normal / scale[:, None])

@@ -1,7 +1,8 @@
 """The trial log: every configuration whose walk-forward was looked at.
 
 The best of many tries looks good by luck alone. The verdict divides its level by the number
-of configurations tried on the same data, and the Sharpe ratio is deflated by it.
+of configurations tried on the same data, the gate of promotion does so again with the number
+of its own day, and the Sharpe ratio is deflated by it.
 """
 
 from __future__ import annotations
@@ -16,19 +17,48 @@ from src.v2.evaluation import journal
 
 TRIALS_NAME = "trials.jsonl"
 
+Key = tuple[str, str]
+"""Configuration and feature code."""
+
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One configuration and what its walk-forward showed.
+class Tried:
+    """What makes a trial distinct, and what it is counted with.
 
     Parameters
     ----------
+    tickers
+        The universe. Trials count together when the smaller of two universes shares half of
+        its tickers with the other, and their forecasts have dates in common.
     first, last
         Dates of the out-of-sample forecasts.
     bars_end
         Last date of the bars.
+    code_hash
+        Of the sources of the built-in features, which the configuration does not hold.
+    """
+
+    tickers: Sequence[str]
+    first: dt.date
+    last: dt.date
+    bars_end: dt.date
+    data_fingerprint: str
+    config_fingerprint: str
+    code_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A line of the log: one configuration and what its walk-forward showed.
+
+    Parameters
+    ----------
+    first, last, bars_end
+        As in `Tried`.
     rank_ic, sharpe
         Mean rank IC, and Sharpe ratio of a session's long-short return; null where there is none.
+    code_hash
+        As in `Tried`; empty in lines of older versions.
     """
 
     tickers: list[str]
@@ -40,6 +70,7 @@ class Trial:
     tried_at: str
     rank_ic: float | None
     sharpe: float | None
+    code_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +90,7 @@ class Trials:
 
 
 def record_trial(
-    folder: Path,
-    *,
-    tickers: Sequence[str],
-    first: dt.date,
-    last: dt.date,
-    bars_end: dt.date,
-    data_fingerprint: str,
-    config_fingerprint: str,
-    rank_ic: float | None,
-    sharpe: float | None,
+    folder: Path, tried: Tried, *, rank_ic: float | None, sharpe: float | None
 ) -> Trials:
     """Write a trial down, and count those on the same data.
 
@@ -76,9 +98,6 @@ def record_trial(
     ----------
     folder
         Folder of the log; made when absent.
-    tickers
-        The universe. Trials count together when the smaller of two universes shares half of
-        its tickers with the other, and their forecasts have dates in common.
     rank_ic, sharpe
         As in `Trial`.
 
@@ -86,7 +105,8 @@ def record_trial(
     -------
     Trials
         A configuration tried again on bars that end later counts once, with its newest numbers;
-        on other bars that end on the same date it is another trial.
+        on other bars that end on the same date it is another trial. So it is with other feature
+        code, unless rank IC and Sharpe ratio are the same to the number.
 
     Raises
     ------
@@ -94,28 +114,11 @@ def record_trial(
         When the log cannot be written.
     """
     path = folder / TRIALS_NAME
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    trial = Trial(
-        sorted(tickers),
-        first.isoformat(),
-        last.isoformat(),
-        bars_end.isoformat(),
-        data_fingerprint,
-        config_fingerprint,
-        now,
-        rank_ic,
-        sharpe,
-    )
+    trial = _line(tried, rank_ic, sharpe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with journal.locked(path.with_suffix(".lock")):
-            known = [
-                other
-                for other in journal.read(path, Trial)
-                if other.first <= trial.last
-                and other.last >= trial.first
-                and journal.same_universe(other.tickers, tickers)
-            ]
+            known = _beside(path, tried)
             if not any(_same(trial, other) for other in known):
                 journal.append(path, asdict(trial))
     except OSError as error:
@@ -123,6 +126,79 @@ def record_trial(
             f"The trial log {path} cannot be written: {error.strerror}. Mend the folder, or "
             "name another with --paths.ledger-dir."
         ) from error
+    return _counted(trial, known)
+
+
+def count_trials(folder: Path, tried: Tried) -> int:
+    """Count the configurations tried so far on the data of one of them, itself included.
+
+    Parameters
+    ----------
+    folder
+        Folder of the log; without a log, or without this trial in it, the trial still counts.
+
+    Raises
+    ------
+    OmninmoError
+        When the log cannot be read.
+    """
+    path = folder / TRIALS_NAME
+    try:
+        known = _beside(path, tried)
+    except OSError as error:
+        raise OmninmoError(
+            f"The trial log {path} cannot be read: {error.strerror}. Mend the folder, or name "
+            "another with --paths.ledger-dir."
+        ) from error
+    return _counted(_line(tried, None, None), known).count
+
+
+def trials_reaching(folder: Path, *, tickers: Sequence[str], first: dt.date, last: dt.date) -> int:
+    """Count the distinct configurations whose forecasts were scored on dates of a span.
+
+    Parameters
+    ----------
+    first, last
+        Of the span, as a holdout.
+
+    Returns
+    -------
+    int
+        Pairs of configuration and feature code; 0 without a log.
+    """
+    span = Tried(tickers, first, last, last, "", "")
+    found = {(one.config_fingerprint, one.code_hash) for one in _beside(folder / TRIALS_NAME, span)}
+    return len(found)
+
+
+def _line(tried: Tried, rank_ic: float | None, sharpe: float | None) -> Trial:
+    return Trial(
+        sorted(tried.tickers),
+        tried.first.isoformat(),
+        tried.last.isoformat(),
+        tried.bars_end.isoformat(),
+        tried.data_fingerprint,
+        tried.config_fingerprint,
+        dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        rank_ic,
+        sharpe,
+        tried.code_hash,
+    )
+
+
+def _beside(path: Path, tried: Tried) -> list[Trial]:
+    """Read the trials of the same universe that have dates in common."""
+    return [
+        other
+        for other in journal.read(path, Trial)
+        if other.first <= tried.last.isoformat()
+        and other.last >= tried.first.isoformat()
+        and journal.same_universe(other.tickers, tried.tickers)
+    ]
+
+
+def _counted(trial: Trial, known: Sequence[Trial]) -> Trials:
+    """Count the distinct trials among those known and the present one."""
     others = tuple(
         float("nan") if other.sharpe is None else other.sharpe
         for other in _distinct([*known, trial])[:-1]
@@ -136,25 +212,47 @@ def _distinct(tried: Sequence[Trial]) -> list[Trial]:
     The last trial stays last; it stands for all that its configuration found on the same bars.
     """
     last = tried[-1]
-    by_end: dict[str, dict[str, dict[str, Trial]]] = {}
-    for one in tried:
-        ends = by_end.setdefault(one.config_fingerprint, {})
+    keys = _keys(tried)
+    by_end: dict[Key, dict[str, dict[str, Trial]]] = {}
+    for one, key in zip(tried, keys, strict=True):
+        ends = by_end.setdefault(key, {})
         ends.setdefault(one.bars_end, {})[one.data_fingerprint] = one
     kept: list[Trial] = []
-    for name, ends in by_end.items():
+    for key, ends in by_end.items():
         end = max(ends, key=lambda date: (len(ends[date]), date))
         group = list(ends[end].values())
-        if name == last.config_fingerprint:
+        if key == keys[-1]:
             mine = [one for one in group if one.data_fingerprint == last.data_fingerprint]
             group = [one for one in group if one not in (mine or group[-1:])]
         kept += group
     return [*kept, last]
 
 
+def _keys(tried: Sequence[Trial]) -> list[Key]:
+    """Name what each trial is a trial of; code that gave the same numbers is the same code."""
+    first: dict[tuple[object, ...], Key] = {}
+    same: dict[Key, Key] = {}
+    for one in tried:
+        key = _key(one, tried[-1])
+        if one.rank_ic is not None:
+            seen = (one.config_fingerprint, one.data_fingerprint, one.rank_ic, one.sharpe)
+            known = first.setdefault(seen, key)
+            if known != key:
+                same[key] = same.get(known, known)
+    found = [_key(one, tried[-1]) for one in tried]
+    return [same.get(key, key) for key in found]
+
+
+def _key(one: Trial, last: Trial) -> Key:
+    """Give configuration and code; a line that names no code has that of the last trial."""
+    return one.config_fingerprint, one.code_hash or last.code_hash
+
+
 def _same(trial: Trial, other: Trial) -> bool:
     """Tell whether a trial repeats another to the number."""
     return (
         trial.config_fingerprint == other.config_fingerprint
+        and trial.code_hash == other.code_hash
         and trial.data_fingerprint == other.data_fingerprint
         and trial.rank_ic == other.rank_ic
         and trial.sharpe == other.sharpe

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from src.v2.config import SMALL_UNIVERSE
 from src.v2.evaluation.significance import MIN_COSINES
-from src.v2.evaluation_records import GuardCheck, Interval, Statistic, Verdict, Word
+from src.v2.evaluation_records import GuardCheck, Hurdle, Interval, Statistic, Verdict, Word
 
 SIGNIFICANCE = 0.05
+INTERVAL_LEVEL = SIGNIFICANCE / 2
+"""One-sided level of the 95% interval."""
+
 MIN_HORIZONS = 2 * MIN_COSINES
 """Fewer horizons of test dates give no interval."""
 
@@ -103,9 +106,8 @@ def judge(findings: Findings) -> Verdict:
             f"({check.implausible:.3f})"
             for check in broken
         )
-        return Verdict(
-            "implausible: check for leakage", reasons, (), findings.trials, findings.guard
-        )
+        word: Word = "implausible: check for leakage"
+        return Verdict(word, reasons, (), findings.trials, findings.guard, _hurdles(findings))
     small = findings.tickers < SMALL_UNIVERSE
     failed, held = _small_reasons(findings) if small else _ranking_reasons(findings)
     watched = tuple(
@@ -113,10 +115,59 @@ def judge(findings: Findings) -> Verdict:
         for check in findings.guard
         if check.outcome == "suspicious"
     )
-    word: Word = "no evidence" if failed else "evidence"
+    word = "no evidence" if failed else "evidence"
     beside = () if small else _beside(findings, proven=not failed)
     reasons = (*(failed or held), *watched)
-    return Verdict(word, reasons, beside, findings.trials, findings.guard)
+    return Verdict(word, reasons, beside, findings.trials, findings.guard, _hurdles(findings))
+
+
+def fallen_hurdles(verdict: Verdict, trials: int) -> tuple[str, ...]:
+    """Say which tests of a verdict of evidence do not hold at a larger number of trials.
+
+    What else evidence asks for does not depend on that number.
+
+    Parameters
+    ----------
+    trials
+        Configurations tried on the same data by now.
+
+    Returns
+    -------
+    tuple
+        Empty where the verdict stands; it names what is missing where a run of an older
+        version kept no tests and more was tried since.
+    """
+    if trials <= verdict.trials:
+        return ()
+    if not verdict.hurdles:
+        return ("its run keeps no p-values to judge it again by",)
+    return tuple(
+        f"p of {test.quantity} {test.p:.2g} is not below {trial_level(test.level, trials)}"
+        for test in verdict.hurdles
+        if not test.p < test.level / trials
+    )
+
+
+def trial_level(level: float, trials: int) -> str:
+    """Write the level that is left when several configurations were tried.
+
+    Examples
+    --------
+    >>> trial_level(0.05, 1), trial_level(0.05, 20)
+    ('0.05', '0.0025 (0.05 over 20 trials)')
+    """
+    left = f"{level / trials:.2g}"
+    return left if trials == 1 else f"{left} ({level:g} over {trials} trials)"
+
+
+def _hurdles(findings: Findings) -> tuple[Hurdle, ...]:
+    """Give the tests whose level is divided by the number of trials."""
+    if findings.tickers < SMALL_UNIVERSE:
+        return (Hurdle("the forecast without features", findings.small.p, SIGNIFICANCE),)
+    return (
+        Hurdle("the mean rank IC", findings.ewc.p, INTERVAL_LEVEL),
+        Hurdle("the permutation", findings.permutation_p, SIGNIFICANCE),
+    )
 
 
 def _ranking_reasons(findings: Findings) -> tuple[list[str], list[str]]:
@@ -131,7 +182,7 @@ def _ranking_reasons(findings: Findings) -> tuple[list[str], list[str]]:
         )
     elif interval.low <= 0:
         failed.append(f"the 95% interval of the mean rank IC reaches down to {interval.low:+.4f}")
-    elif findings.ewc.p >= SIGNIFICANCE / 2 / trials:
+    elif findings.ewc.p >= INTERVAL_LEVEL / trials:
         failed.append(
             f"the 95% interval of the mean rank IC lies above 0, but not at the level of {trials} "
             f"trials (p {findings.ewc.p:.4f})"
@@ -176,8 +227,7 @@ def _small_reasons(findings: Findings) -> tuple[list[str], list[str]]:
 
 
 def _level(trials: int) -> str:
-    level = f"{SIGNIFICANCE / trials:.2g}"
-    return level if trials == 1 else f"{level} (0.05 over {trials} trials)"
+    return trial_level(SIGNIFICANCE, trials)
 
 
 def _beside(findings: Findings, *, proven: bool) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import polars as pl
 from src.v2.api import load
 from src.v2.config import Config, FeaturesConfig, MlflowConfig
 from src.v2.errors import DataError, ModelError
+from src.v2.evaluation.trial_log import Tried, count_trials
 from src.v2.evaluation_records import Verdict
 from src.v2.lifecycle.audits import find_audit
 from src.v2.lifecycle.gate import Evidence, Rival
@@ -74,8 +75,33 @@ def gather(config: Config, registry: Registry, version: ModelVersion) -> Evidenc
         rival,
         damage,
         candidate.bars_last,
+        trials_by_now(config.paths.ledger_dir, candidate),
         remarks,
     )
+
+
+def trials_by_now(ledger_dir: Path, candidate: Candidate) -> int:
+    """Count the configurations tried on a version's data, by the log or by its own training.
+
+    Parameters
+    ----------
+    ledger_dir
+        Folder of the trial log; it may lack what was tried on another machine.
+
+    Returns
+    -------
+    int
+        The larger count of the two.
+    """
+    part, tags = pl.col("part") == "walk_forward", candidate.version.tags
+    scored = candidate.predictions.filter(part).drop_nulls("forward_return")["date"]
+    first, last = scored.min(), scored.max()
+    if not isinstance(first, dt.date) or not isinstance(last, dt.date):
+        return candidate.verdict.trials
+    names = ("data_fingerprint", "config_fingerprint", "code_hash")
+    prints = {name: tags.get(name, "") for name in names}
+    tried = Tried(candidate.tickers, first, last, candidate.bars_last, **prints)
+    return max(candidate.verdict.trials, count_trials(ledger_dir, tried))
 
 
 def load_candidate(config: MlflowConfig, version: ModelVersion) -> Candidate:

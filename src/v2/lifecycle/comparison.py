@@ -105,7 +105,7 @@ class Comparison:
         )
 
 
-def compare_arms(arms: Sequence[ArmResult], seed: int) -> Comparison:
+def compare_arms(arms: Sequence[ArmResult]) -> Comparison:
     """Compare arms in what is comparable.
 
     Parameters
@@ -113,15 +113,13 @@ def compare_arms(arms: Sequence[ArmResult], seed: int) -> Comparison:
     arms
         With names of their own; the first of each group is its reference, unless the default
         is in it.
-    seed
-        Of the joint distribution that adjusts the p-values.
     """
     parted: dict[tuple[str, int, int], list[ArmResult]] = {}
     for arm in arms:
         label = arm.settings["label"]
         key = arm.data_fingerprint, int(label["entry_lag"]), int(label["forward_days"])
         parted.setdefault(key, []).append(arm)
-    return Comparison(tuple(arms), tuple(_group(members, seed) for members in parted.values()))
+    return Comparison(tuple(arms), tuple(_group(members) for members in parted.values()))
 
 
 def differences(arms: Sequence[ArmResult]) -> dict[str, dict[str, Any]]:
@@ -140,7 +138,7 @@ def differences(arms: Sequence[ArmResult]) -> dict[str, dict[str, Any]]:
     return {arm: {name: tree.get(name) for name in varied} for arm, tree in flat.items()}
 
 
-def _group(members: Sequence[ArmResult], seed: int) -> Group:
+def _group(members: Sequence[ArmResult]) -> Group:
     names = [arm.name for arm in members]
     reference = DEFAULT if DEFAULT in names else names[0]
     horizon = int(members[0].settings["label"]["forward_days"])
@@ -148,7 +146,7 @@ def _group(members: Sequence[ArmResult], seed: int) -> Group:
     rows = common_rows({str(place): arm.predictions for place, arm in enumerate(members)})
     small = min(arm.tickers for arm in members) < SMALL_UNIVERSE
     daily = daily_rank_ics(rows.clear() if small else rows)
-    standings = _standings(members, reference, daily, rows.height, horizon, seed)
+    standings = _standings(members, reference, daily, rows.height, horizon)
     better = [each for each in standings if each.p < LEVEL and each.guard != "implausible"]
     if daily.height < MIN_DATES:
         # What is too good to be true cannot be told here from what is good.
@@ -171,7 +169,6 @@ def _standings(
     daily: pl.DataFrame,
     rows: int,
     horizon: int,
-    seed: int,
 ) -> tuple[Standing, ...]:
     series: Mapping[str, np.ndarray[Any, Any]] = {
         arm.name: daily[str(place)].to_numpy() for place, arm in enumerate(members)
@@ -181,7 +178,7 @@ def _standings(
     p: dict[str, float] = {}
     if others:
         table = np.column_stack([margins[name] for name in others])
-        p = dict(zip(others, stepdown_p(table, horizon, seed).tolist(), strict=True))
+        p = dict(zip(others, stepdown_p(table, horizon).tolist(), strict=True))
     found = []
     for arm in members:
         rank_ic = _interval(series[arm.name], horizon)

@@ -6,9 +6,11 @@ import datetime as dt
 import math
 from dataclasses import dataclass
 
+from src.v2.evaluation.verdict import INTERVAL_LEVEL, fallen_hurdles, trial_level
 from src.v2.evaluation_records import Verdict
 from src.v2.lifecycle.audits import Audited
 from src.v2.lifecycle.margin import Margin
+from src.v2.summary_text import ordinal
 
 REGISTER = "Register it under a name of its own: --mlflow.registered-model-name NAME"
 
@@ -51,6 +53,8 @@ class Evidence:
         What is wrong with the model's folder; empty where it is whole and loads.
     bars_last
         Last date of the bars that it was trained on.
+    trials
+        Configurations tried on its data by now; never fewer than when it was trained.
     remarks
         What is worth a note and decides nothing.
     """
@@ -60,6 +64,7 @@ class Evidence:
     rival: Rival | None
     damage: str
     bars_last: dt.date
+    trials: int
     remarks: tuple[str, ...] = ()
 
 
@@ -142,10 +147,10 @@ def judge(evidence: Evidence, rules: GateRules, today: dt.date) -> Gate:
         Checks in the order verdict, plausibility, audit, comparison, model folder.
     """
     checks = (
-        _verdict(evidence.verdict),
+        _verdict(evidence.verdict, evidence.trials),
         _plausible(evidence.verdict),
         _audit(evidence.audit),
-        _comparison(evidence.rival, rules),
+        _comparison(evidence.rival, evidence.trials, rules),
         _folder(evidence.damage),
     )
     notes = [*evidence.remarks]
@@ -163,13 +168,23 @@ def judge(evidence: Evidence, rules: GateRules, today: dt.date) -> Gate:
     return Gate(checks, tuple(notes))
 
 
-def _verdict(verdict: Verdict) -> GateCheck:
+def _verdict(verdict: Verdict, trials: int) -> GateCheck:
+    """Ask for evidence, at the level of all that was tried by now."""
+    value: str = verdict.word
+    fallen = fallen_hurdles(verdict, trials)
+    remedy = "Read its reasons: make report. More tickers or years make an edge visible"
+    if verdict.word == "evidence":
+        value += f" with {trials} configuration{'s' if trials > 1 else ''} tried on its data"
+    if verdict.word == "evidence" and fallen:
+        when = f"when trained as the {ordinal(verdict.trials)} configuration"
+        value = f"evidence {when}, no longer with {trials}: {'; '.join(fallen)}"
+        remedy = "Each further configuration asks for more; more tickers or years help"
     return GateCheck(
         "verdict",
-        verdict.word == "evidence",
-        verdict.word,
-        "the walk-forward must show evidence of skill",
-        "Read its reasons: make report. More tickers or years make an edge visible",
+        verdict.word == "evidence" and not fallen,
+        value,
+        "the walk-forward must show evidence of skill, with all that was tried on its data since",
+        remedy,
     )
 
 
@@ -198,10 +213,11 @@ def _audit(audit: Audited | None) -> GateCheck:
     )
 
 
-def _comparison(rival: Rival | None, rules: GateRules) -> GateCheck:
+def _comparison(rival: Rival | None, trials: int, rules: GateRules) -> GateCheck:
     """Ask whether the challenger beats the champion on the same dates."""
     name = "better than the champion"
-    rule = "the 95% interval of the difference on the same dates must lie above 0"
+    level = trial_level(INTERVAL_LEVEL, trials)
+    rule = f"on the same dates it must be better, with a one-sided p below {level}"
     if rival is None:
         value = "no champion yet: nothing to compare with"
         return GateCheck(name, True, value, rule, "")
@@ -224,10 +240,11 @@ def _comparison(rival: Rival | None, rules: GateRules) -> GateCheck:
         )
         remedy = "What was better on the same dates stays in use; find out what changed"
         return GateCheck(name, gain.high >= 0, value, rule, remedy)
+    value += f"; p {margin.p:.2g}, to be below {level}"
     remedy = "The champion stays in use until a model is shown to beat it"
     if rival.refresh:
         remedy += "; its own settings on later bars need only be no worse with --promote.refresh"
-    return GateCheck(name, gain.low > 0, value, rule, remedy)
+    return GateCheck(name, margin.p < INTERVAL_LEVEL / trials, value, rule, remedy)
 
 
 def _margin_text(version: int, margin: Margin) -> str:

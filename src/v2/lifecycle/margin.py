@@ -14,7 +14,7 @@ import polars as pl
 
 from src.v2.config import SMALL_UNIVERSE
 from src.v2.evaluation.metrics import daily_ic
-from src.v2.evaluation.significance import ewc_interval
+from src.v2.evaluation.significance import ewc_interval, ewc_test
 from src.v2.evaluation_records import Interval
 
 Measure = Literal["rank IC", "squared error"]
@@ -33,6 +33,8 @@ class Margin:
     gain
         Daily rank IC of ours less theirs, or squared error of theirs less ours: above 0 where
         ours is better. NaN bounds below 12 horizons of dates, NaN throughout without dates.
+    p
+        One-sided, for a gain above 0; NaN without bounds, and for gains that do not vary.
     first, last
         The common dates; None without any.
     """
@@ -41,6 +43,7 @@ class Margin:
     ours: float
     theirs: float
     gain: Interval
+    p: float
     dates: int
     tickers: int
     first: dt.date | None
@@ -62,7 +65,8 @@ def forecast_margin(ours: pl.DataFrame, theirs: pl.DataFrame, horizon: int) -> M
     Returns
     -------
     Margin
-        Paired by date, with the interval of `src.v2.evaluation.significance.ewc_interval`.
+        Paired by date, with the interval of `src.v2.evaluation.significance.ewc_interval` and
+        the p-value of `ewc_test`.
     """
     rows = _common_rows(ours, theirs)
     tickers = rows["ticker"].n_unique()
@@ -71,12 +75,14 @@ def forecast_margin(ours: pl.DataFrame, theirs: pl.DataFrame, horizon: int) -> M
     pairs = _errors(rows) if measure == "squared error" else _rank_ics(rows)
     mine, other = (pairs[name].to_numpy().astype(np.float64) for name in ("ours", "theirs"))
     sign = -1.0 if measure == "squared error" else 1.0
+    gains = sign * (mine - other)
     dates = pairs["date"]
     return Margin(
         measure,
         float(mine.mean()) if len(mine) else float("nan"),
         float(other.mean()) if len(other) else float("nan"),
-        ewc_interval(sign * (mine - other), horizon),
+        ewc_interval(gains, horizon),
+        ewc_test(gains, horizon).p,
         len(dates),
         tickers,
         dates[0] if len(dates) else None,

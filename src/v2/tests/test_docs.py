@@ -17,6 +17,8 @@ from src.v2.tests.page.made_up import IDENTITY, make_run
 from src.v2.tests.workplace import Workplace
 
 ROOT = Path(__file__).parents[3]
+ADVISERS = ("config_commands.py", "tracking/query.py")
+"""Sources whose words tell a user what to type when looking for runs."""
 
 
 def test_the_page_of_features_is_that_of_the_records() -> None:
@@ -74,3 +76,15 @@ def test_the_example_report_needs_nothing_from_outside() -> None:
     example = (ROOT / "docs" / "example-report.html").read_text()
     assert len(example.encode()) < 3 * 2**20
     assert re.findall(r"https?://[^\"' <]*|<script|/home/|/tmp/", example) == []
+
+
+def test_nobody_is_told_to_choose_runs_by_the_holdout() -> None:
+    texts = [
+        path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    ]
+    texts += [(ROOT / "src" / "v2" / name).read_text() for name in ADVISERS]
+    # What the guides asked for stands in the pages of seeds; what is typed here follows a flag.
+    advice = re.compile(r"(?:src\.v2\.runs|make runs|MLflow filter|--order-by|Examples:)[^|\n]*")
+    found = [line for text in texts for line in advice.findall(text)]
+    assert len(found) >= 5
+    assert not [line for line in found if re.search(r"metrics\.(final|test)_", line)]

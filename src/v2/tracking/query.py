@@ -125,8 +125,8 @@ def _pages(client: Any, *, max_results: int = _PAGE, **question: Any) -> Iterato
                 raise
             raise ConfigError(
                 "runs.filter and runs.order_by must be in MLflow's search language; "
-                f"got: {reason_of(error)}. Examples: --filter 'metrics.final_r2 > 0.01 and "
-                "params.mode = \"regression\"' --order-by 'metrics.final_rank_ic DESC'."
+                f"got: {reason_of(error)}. Examples: --filter 'metrics.cv_r2_pooled > 0 and "
+                "params.mode = \"regression\"' --order-by 'metrics.cv_rank_ic_pooled DESC'."
             ) from error
         yield from page
         token = page.token

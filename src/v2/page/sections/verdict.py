@@ -99,7 +99,7 @@ def _conclusion(result: TrainingResult) -> Panel:
         "trials": Fact(verdict.trials, "count"),
         "holdout_first": Fact(holdout.first),
         "holdout_last": Fact(holdout.last),
-        "openings": Fact(openings(holdout.opening)),
+        "openings": Fact(openings(holdout)),
     }
     lines = [
         *_meaning(result, facts),

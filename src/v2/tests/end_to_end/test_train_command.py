@@ -216,8 +216,9 @@ def test_runs_lists_what_was_trained(
     assert runs.main(words) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["mode"] for row in rows} == {"regression", "classification"}
-    assert runs.main([*words, "--filter", "metrics.final_r2 > 0.7"]) == 0
-    assert json.loads(capsys.readouterr().out) == []
+    for least, modes in ((0.7, set()), (-9, {"regression"})):
+        assert runs.main([*words, "--filter", f"metrics.cv_r2_pooled > {least}"]) == 0
+        assert {row["mode"] for row in json.loads(capsys.readouterr().out)} == modes
 
 
 BAD_INPUT = {

@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from src.v2.errors import OmninmoError
-from src.v2.evaluation.trial_log import TRIALS_NAME, Trials, record_trial
+from src.v2.evaluation.trial_log import (
+    TRIALS_NAME,
+    Trials,
+    Tried,
+    count_trials,
+    record_trial,
+    trials_reaching,
+)
 
 FIRST, LAST = dt.date(2015, 1, 1), dt.date(2020, 1, 1)
 BARS_END, LATER = dt.date(2022, 1, 1), dt.date(2022, 2, 1)
+
+
+def _tried(
+    config: str,
+    data: str = "d",
+    first: dt.date = FIRST,
+    last: dt.date = LAST,
+    tickers: tuple[str, ...] = ("A", "B", "C"),
+    bars_end: dt.date = BARS_END,
+    code: str = "code",
+) -> Tried:
+    return Tried(tickers, first, last, bars_end, data, config, code)
 
 
 def _try(
     folder: Path,
     config: str,
     sharpe: float | None = 0.01,
-    data: str = "d",
-    first: dt.date = FIRST,
-    tickers: tuple[str, ...] = ("A", "B", "C"),
-    bars_end: dt.date = BARS_END,
+    rank_ic: float | None = 0.02,
+    **others: Any,
 ) -> Trials:
-    return record_trial(
-        folder,
-        tickers=tickers,
-        first=first,
-        last=LAST,
-        bars_end=bars_end,
-        data_fingerprint=data,
-        config_fingerprint=config,
-        rank_ic=0.02,
-        sharpe=sharpe,
-    )
+    return record_trial(folder, _tried(config, **others), rank_ic=rank_ic, sharpe=sharpe)
 
 
 def test_each_new_configuration_is_a_trial_and_a_repeated_one_is_not(tmp_path: Path) -> None:
@@ -91,3 +100,67 @@ def test_a_log_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OmninmoError, match="trial log"):
         _try(tmp_path / "file", "a")
+
+
+def test_other_feature_code_is_another_trial_unless_it_gives_the_same_numbers(
+    tmp_path: Path,
+) -> None:
+    _try(tmp_path, "a", rank_ic=0.020)
+    assert _try(tmp_path, "a", rank_ic=0.020, code="a comment more").count == 1
+    assert _try(tmp_path, "a", rank_ic=0.031, code="another formula").count == 2
+    # The code with the comment is known for the same one on later bars too.
+    later: dict[str, Any] = {"data": "newer", "bars_end": LATER}
+    assert _try(tmp_path, "a", rank_ic=0.025, code="a comment more", **later).count == 2
+    assert count_trials(tmp_path, _tried("a", code="a third formula")) == 3
+
+
+def test_trials_of_a_few_tickers_have_no_numbers_to_know_the_code_by(tmp_path: Path) -> None:
+    counts = [
+        _try(tmp_path, "a", sharpe=None, rank_ic=None, code=code).count
+        for code in ("one", "one", "other")
+    ]
+    assert counts == [1, 1, 2]
+
+
+def test_a_line_without_a_code_is_a_trial_of_the_present_code(tmp_path: Path) -> None:
+    _try(tmp_path, "a")
+    log = tmp_path / TRIALS_NAME
+    line = json.loads(log.read_text())
+    del line["code_hash"]
+    log.write_text(json.dumps(line) + "\n")
+    assert _try(tmp_path, "a", rank_ic=0.04).count == 1
+    assert _try(tmp_path, "b").count == 2
+
+
+def test_counting_writes_nothing_and_sees_what_was_tried_since(tmp_path: Path) -> None:
+    assert count_trials(tmp_path / "nowhere", _tried("a")) == 1
+    assert not (tmp_path / "nowhere").exists()
+    _try(tmp_path, "a")
+    assert count_trials(tmp_path, _tried("a")) == 1
+    for name in ("b", "c", "b"):
+        _try(tmp_path, name)
+    _try(tmp_path, "elsewhere", tickers=("X", "Y", "Z"))
+    assert count_trials(tmp_path, _tried("a")) == 3
+    assert count_trials(tmp_path, _tried("a", data="newer", bars_end=LATER)) == 3
+    assert count_trials(tmp_path, _tried("never logged")) == 4
+    assert len((tmp_path / TRIALS_NAME).read_text().splitlines()) == 4
+
+
+def test_a_log_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / TRIALS_NAME).mkdir()
+    with pytest.raises(OmninmoError, match="cannot be read"):
+        count_trials(tmp_path, _tried("a"))
+
+
+def test_folds_that_reach_into_a_span_are_counted_by_configuration(tmp_path: Path) -> None:
+    day = dt.timedelta(days=1)
+    span = {"first": LAST, "last": LAST + 300 * day}
+    tickers = ("A", "B", "C")
+    assert trials_reaching(tmp_path, tickers=tickers, **span) == 0
+    _try(tmp_path, "before", last=LAST - day)
+    assert trials_reaching(tmp_path, tickers=tickers, **span) == 0
+    _try(tmp_path, "into")
+    _try(tmp_path, "into", rank_ic=0.03, data="other")
+    _try(tmp_path, "through", last=LAST + 500 * day)
+    assert trials_reaching(tmp_path, tickers=tickers, **span) == 2
+    assert trials_reaching(tmp_path, tickers=("X", "Y"), **span) == 0

@@ -81,4 +81,5 @@ def test_looks_at_kept_out_folds_are_counted_apart_from_the_holdouts_openings(
         looks.append(counted(config, coverage).open_confirmation(first, last))
     assert looks == [1, 2, 2]
     assert [path.name for path in tmp_path.glob("*.jsonl")] == ["confirmations.jsonl"]
-    assert counted(config, coverage).open_holdout(first, last) == 1
+    opened = counted(config, coverage).open_holdout(first, last)
+    assert opened is not None and opened.count == 1

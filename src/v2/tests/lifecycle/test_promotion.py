@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import subprocess
@@ -14,11 +15,14 @@ import pytest
 
 from src.v2.config import MlflowConfig
 from src.v2.errors import DataError, ModelError, OmninmoError, TrackingError
+from src.v2.evaluation.trial_log import TRIALS_NAME, Tried, record_trial
+from src.v2.evaluation_records import Hurdle
 from src.v2.lifecycle import promotion
 from src.v2.lifecycle.gate import judge
 from src.v2.lifecycle.promotion import promote, roll_back
 from src.v2.lifecycle.promotion_log import read_events
-from src.v2.tests.lifecycle.conftest import NO_EVIDENCE, Bench
+from src.v2.tests.lifecycle.conftest import EVIDENCE, NO_EVIDENCE, Bench
+from src.v2.tests.synthetic import weekdays
 from src.v2.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -69,6 +73,38 @@ def test_the_gate_says_no_and_nothing_moves(crowned: Bench) -> None:
     event = read_events(crowned.folder / "ledger")[-1]
     assert (event.outcome, event.version, event.champion) == ("refused", 2, 1)
     assert [check["passed"] for check in event.checks] == [False, True, False, False, True]
+
+
+def test_what_was_tried_since_its_training_counts_against_a_version(bench: Bench) -> None:
+    hurdles = (Hurdle("the mean rank IC", 0.004, 0.025), Hurdle("the permutation", 0.001, 0.05))
+    version = bench.version(0.1, verdict=dataclasses.replace(EVIDENCE, hurdles=hurdles))
+    days, ledger = weekdays(300), bench.folder / "ledger"
+    names = ("data_fingerprint", "config_fingerprint", "code_hash")
+    prints = (version.tags[name] for name in names)
+    own = Tried(("A", "B"), days[0], days[-1], dt.date.today(), *prints)
+    for tried in (own, *(dataclasses.replace(own, config_fingerprint=str(n)) for n in range(19))):
+        record_trial(ledger, tried, rank_ic=0.02, sharpe=0.1)
+    elsewhere = dataclasses.replace(own, tickers=("X", "Y"), config_fingerprint="elsewhere")
+    record_trial(ledger, elsewhere, rank_ic=0.02, sharpe=0.1)
+    done = promote(bench.config())
+    assert done.outcome == "refused" and done.gate is not None
+    (check,) = done.gate.failed
+    assert check.value == (
+        "evidence when trained as the 1st configuration, no longer with 20: p of the mean rank IC "
+        "0.004 is not below 0.0013 (0.025 over 20 trials)"
+    )
+    (ledger / TRIALS_NAME).unlink()
+    assert promote(bench.config()).outcome == "promoted"
+
+
+def test_a_version_remembers_what_was_tried_on_another_machine(crowned: Bench) -> None:
+    hurdles = (Hurdle("the mean rank IC", 1e-9, 0.025),)
+    crowned.version(0.4, verdict=dataclasses.replace(EVIDENCE, trials=7, hurdles=hurdles))
+    done = promote(crowned.config())
+    assert done.outcome == "promoted" and done.gate is not None
+    values = {check.name: check.value for check in done.gate.checks}
+    assert values["verdict"] == "evidence with 7 configurations tried on its data"
+    assert "to be below 0.0036 (0.025 over 7 trials)" in values["better than the champion"]
 
 
 def test_force_promotes_and_leaves_its_mark_until_the_gate_says_yes(bench: Bench) -> None:

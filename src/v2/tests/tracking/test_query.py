@@ -93,4 +93,4 @@ def test_a_bad_question_is_told_in_one_line(
         search_runs(sqlite_store, RunsConfig(**question))
     assert "\n" not in str(caught.value)
     assert "parentRunId" not in str(caught.value)
-    assert "--filter 'metrics.final_r2 > 0.01" in str(caught.value)
+    assert "--filter 'metrics.cv_r2_pooled > 0 and" in str(caught.value)
