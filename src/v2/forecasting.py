@@ -53,8 +53,8 @@ class Forecast:
         Reason by ticker of the model's universe, or by member of the date where a file names
         them, that could not be forecast.
     in_sample
-        Whether the model was fitted on rows of this date or later ones: it then knows what
-        followed, and the rows are no forecast.
+        Whether the model was fitted on rows of this date or later ones, or on earlier rows
+        whose labels reach beyond it: it then knows what followed, and the rows are no forecast.
     """
 
     rows: pl.DataFrame
@@ -78,8 +78,20 @@ def rank_last_date(
         pl.Series("rating", _ratings(rows, card), dtype=pl.String),
         pl.Series("reasons", _reasons(decision, model, card), dtype=pl.List(pl.String)),
     ).sort(["score", "ticker"], descending=[True, False])
-    in_sample = rows["date"][0] <= dt.date.fromisoformat(card.train_last) if rows.height else False
+    in_sample = bool(rows.height) and _in_sample(rows["date"][0], decision.frame["date"], card)
     return Forecast(rows.with_row_index("rank", offset=1), decision.absent, in_sample)
+
+
+def _in_sample(day: dt.date, dates: pl.Series, card: ModelCard) -> bool:
+    """Tell whether a row or a label that the model was fitted on lies after a decision."""
+    fitted = dt.date.fromisoformat(card.train_last)
+    if day <= fitted:
+        return True
+    if card.labels_last is not None:
+        return day < dt.date.fromisoformat(card.labels_last)
+    # An older card does not tell: labels reach the trade's lag and the horizon beyond the rows.
+    since = dates.filter((dates > fitted) & (dates <= day)).n_unique()
+    return since < card.entry_lag + card.forward_days
 
 
 def _scored(

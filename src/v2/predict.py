@@ -84,7 +84,7 @@ def _command(argv: Sequence[str]) -> int:
         _report_absent(forecast, config)
         if forecast.in_sample:
             show_note(
-                "in-sample: the model was fitted on this date and later ones, so it knows what "
+                "in-sample: the model was fitted on what came after this date, so it knows what "
                 "followed. These rows are no forecast; its scores are those of the summary."
             )
         problem = _log(config, card, source, held, forecast)

@@ -79,6 +79,8 @@ class ModelCard:
     """Around forecast returns; None for classes, and for cards that were written without."""
     label_settings: dict[str, Any] = field(default_factory=dict)
     """The label section of the configuration, to label what follows a forecast alike."""
+    labels_last: str | None = None
+    """Last date that a label fitted on reaches; None in cards that were written without."""
 
 
 def make_card(
@@ -140,6 +142,7 @@ def make_card(
         ),
         intervals=intervals,
         label_settings=config.label.model_dump(mode="json"),
+        labels_last=window.sessions[int(window.label_end.max())].isoformat(),
     )
 
 
