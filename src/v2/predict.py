@@ -165,6 +165,8 @@ def _past_skill(card: ModelCard) -> str:
 
 def interval_words(card: ModelCard, level: float) -> str:
     """Say what the intervals are made to hold, and what they held."""
+    from src.v2.modeling.intervals import coverage_parts
+
     if card.classes:
         return "no interval: a classification gives probabilities."
     found = None if card.intervals is None else card.intervals.at(level)
@@ -180,6 +182,7 @@ def interval_words(card: ModelCard, level: float) -> str:
         held = f"those made in the walk-forward of earlier folds held {found.coverage:.1%}"
         if found.low is not None and found.high is not None:
             held += f" (95% interval {found.low:.1%} to {found.high:.1%})"
+        held += "".join(f"; {words}" for words in coverage_parts(found))
     return f"{level:.0%} intervals, from what forecasts missed by before: {held}."
 
 
