@@ -83,7 +83,12 @@ class MonitorConfig(Section):
     alarm_rate: float = Field(
         0.01, gt=0, le=0.1, description="chance of each alarm, at one look, where nothing is wrong"
     )
-    sessions: int = Field(504, ge=1, description="newest sessions whose predictions are scored")
+    sessions: int | None = Field(
+        None,
+        ge=1,
+        description="newest sessions whose predictions are scored; empty: 504, and at least 14 "
+        "horizons",
+    )
     max_age: int = Field(7, ge=0, description="oldest bars without an alarm, in calendar days")
     max_missing: int = Field(5, ge=0, description="most sessions in a row without a prediction")
     psi: float = Field(0.25, gt=0, description="stability index that a drifted feature exceeds")

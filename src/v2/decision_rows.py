@@ -51,6 +51,8 @@ class Decision:
     volatility
         | date | ticker | volatility | of the horizon, see
         `src.v2.modeling.intervals.horizon_volatility`.
+    in_sample
+        Whether a row or a label that the model was fitted on lies after the date.
     """
 
     day: dt.date
@@ -60,6 +62,7 @@ class Decision:
     absent: Mapping[str, str]
     docs: Mapping[str, str]
     volatility: pl.DataFrame
+    in_sample: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +188,21 @@ def decide(inputs: DecisionInputs, card: ModelCard, computed: FeatureTable) -> D
     docs = {feature.name: feature.doc for feature in inputs.features}
     newest = bars.group_by("ticker").tail(VOLATILITY_BARS + 1)
     volatility = horizon_volatility(newest, card.forward_days)
-    return Decision(
-        day, table, feature_matrix(table, card.features), computed.frame, absent, docs, volatility
-    )
+    matrix = feature_matrix(table, card.features)
+    seen = bool(table.height) and _in_sample(day, bars["date"], card)
+    return Decision(day, table, matrix, computed.frame, absent, docs, volatility, seen)
+
+
+def _in_sample(day: dt.date, dates: pl.Series, card: ModelCard) -> bool:
+    """Tell whether a row or a label that the model was fitted on lies after a decision."""
+    fitted = dt.date.fromisoformat(card.train_last)
+    if day <= fitted:
+        return True
+    if card.labels_last is not None:
+        return day < dt.date.fromisoformat(card.labels_last)
+    # An older card does not tell: labels reach the trade's lag and the horizon beyond the rows.
+    since = dates.filter((dates > fitted) & (dates <= day)).n_unique()
+    return since < card.entry_lag + card.forward_days
 
 
 def _context_of_model(context: Context | None, card: ModelCard) -> Context:

@@ -53,8 +53,8 @@ class Forecast:
         Reason by ticker of the model's universe, or by member of the date where a file names
         them, that could not be forecast.
     in_sample
-        Whether the model was fitted on rows of this date or later ones: it then knows what
-        followed, and the rows are no forecast.
+        Whether the model was fitted on rows of this date or later ones, or on earlier rows
+        whose labels reach beyond it: it then knows what followed, and the rows are no forecast.
     """
 
     rows: pl.DataFrame
@@ -104,8 +104,7 @@ def rank_decision(
         rows = rows.filter(pl.col("ticker").is_in(list(explained)))
     reasons = _reasons(decision, compared, model, card, rows["ticker"])
     rows = rows.join(reasons, on="ticker", how="left", maintain_order="left")
-    in_sample = rows["date"][0] <= dt.date.fromisoformat(card.train_last) if rows.height else False
-    return Forecast(rows, decision.absent, in_sample)
+    return Forecast(rows, decision.absent, decision.in_sample)
 
 
 def _scored(

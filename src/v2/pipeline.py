@@ -135,7 +135,8 @@ def train_model(
         stages=stages.seconds,
     )
     with stages.stage("drift reference"):
-        reference = drift_reference(window, result.importance)
+        daily = panel.between(int(window.session[0]), int(window.session[-1]) + 1)
+        reference = drift_reference(window, result.importance, daily)
     card = _card(prepared, result, window, config, walked, intervals)
     return Trained(result, model, card, reference)
 

@@ -84,7 +84,7 @@ def _command(argv: Sequence[str]) -> int:
         _report_absent(forecast, config)
         if forecast.in_sample:
             show_note(
-                "in-sample: the model was fitted on this date and later ones, so it knows what "
+                "in-sample: the model was fitted on what came after this date, so it knows what "
                 "followed. These rows are no forecast; its scores are those of the summary."
             )
         problem = _log(config, card, source, held, forecast)
@@ -167,6 +167,8 @@ def _past_skill(card: ModelCard) -> str:
 
 def interval_words(card: ModelCard, level: float) -> str:
     """Say what the intervals are made to hold, and what they held."""
+    from src.v2.modeling.intervals import coverage_parts
+
     if card.classes:
         return "no interval: a classification gives probabilities."
     found = None if card.intervals is None else card.intervals.at(level)
@@ -182,6 +184,7 @@ def interval_words(card: ModelCard, level: float) -> str:
         held = f"those made in the walk-forward of earlier folds held {found.coverage:.1%}"
         if found.low is not None and found.high is not None:
             held += f" (95% interval {found.low:.1%} to {found.high:.1%})"
+        held += "".join(f"; {words}" for words in coverage_parts(found))
     return f"{level:.0%} intervals, from what forecasts missed by before: {held}."
 
 

@@ -143,7 +143,7 @@ def _score(config: Config, argv: Sequence[str]) -> int:
     rows = scorer.answer(given, "" if day is None else day.isoformat())
     show_note(f"model {scorer.reference.model}; {rows.height} of {rows['ranked'][0]} tickers.")
     if rows["in_sample"][0]:
-        show_note("in-sample: the model was fitted on this date or later ones; no forecast.")
+        show_note("in-sample: the model was fitted on what came after this date; no forecast.")
     sys.stdout.write(write_rows(rows, config.serve.out))
     return 0
 

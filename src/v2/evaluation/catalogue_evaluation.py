@@ -137,7 +137,8 @@ EVALUATION_KEYS: tuple[MetricDoc, ...] = (
         "cv_interval_*",
         "intervals of a level in percent: _multiple, half their width in volatilities of the "
         "horizon; _held, share of outcomes within those made of what earlier folds missed by; _low "
-        "and _high: its 95% interval",
+        "and _high: its 95% interval; _later: on the later half of the dates; _calm and _other: on "
+        "the fifth of them with the smallest median volatility of the tickers, and on the others",
         WALKED,
         "fraction",
         "at its level",

@@ -17,10 +17,13 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from src.v2.evaluation.significance import ewc_interval
+from src.v2.evaluation.significance import ewc_interval, ewc_standard_error
 from src.v2.modeling.intervals import IntervalLevel, ReturnIntervals, horizon_volatility
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
+
+CALM = 0.2
+"""Share of the dates that count as the calmest."""
 
 
 def return_intervals(
@@ -46,7 +49,9 @@ def return_intervals(
     """
     scores = miss_scores(predictions, closes, horizon)
     found = score_multiples(scores, LEVELS, horizon)
-    held = held_shares(scores, LEVELS, horizon)
+    held = held_shares(scores, LEVELS, horizon).join(
+        _usual_move(closes, horizon), on="date", how="left", maintain_order="left"
+    )
     dates = scores["date"].n_unique()
     return ReturnIntervals(
         dates=dates,
@@ -59,15 +64,39 @@ def return_intervals(
     )
 
 
+def _usual_move(closes: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """Give | date | move |: the median volatility of a date's tickers."""
+    volatility = horizon_volatility(closes, horizon)
+    return volatility.group_by("date").agg(pl.col("volatility").median().alias("move"))
+
+
 def _level(level: float, multiple: float, held: pl.DataFrame, horizon: int) -> IntervalLevel:
-    """Measure one level over its dates."""
-    measured = ewc_interval(held["held"].to_numpy(), horizon)
-    ends = (max(measured.low, 0.0), min(measured.high, 1.0))
-    if not np.isfinite(measured.low):
-        ends = (float("nan"), float("nan"))
-    numbers = (multiple, measured.mean, *ends)
-    known = [value if np.isfinite(value) else None for value in numbers]
-    return IntervalLevel(level, *known)
+    """Measure one level over its dates, which are sorted."""
+    series = held["held"].to_numpy()
+    measured = ewc_interval(series, horizon)
+    error, _ = ewc_standard_error(series, horizon)
+    calm = held["move"] <= held["move"].quantile(CALM)
+    return IntervalLevel(
+        level,
+        multiple=_known(multiple),
+        coverage=_known(measured.mean),
+        low=_known(max(measured.low, 0.0)),
+        high=_known(min(measured.high, 1.0)),
+        error=_known(error),
+        dates=held.height,
+        later=_mean(held["held"].tail(held.height // 2)),
+        calm=_mean(held["held"].filter(calm)),
+        other=_mean(held["held"].filter(~calm)),
+    )
+
+
+def _mean(held: pl.Series) -> float | None:
+    """Average shares of dates; None without a date."""
+    return float(held.to_numpy().mean()) if held.len() else None
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def miss_scores(predictions: pl.DataFrame, closes: pl.DataFrame, horizon: int) -> pl.DataFrame:
@@ -166,7 +195,15 @@ def interval_metrics(intervals: ReturnIntervals | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for each in intervals.levels if intervals is not None else ():
         name = f"cv_interval_{each.level * 100:.0f}"
-        values = {"held": each.coverage, "low": each.low, "high": each.high}
-        for end, value in {**values, "multiple": each.multiple}.items():
+        values = {
+            "multiple": each.multiple,
+            "held": each.coverage,
+            "low": each.low,
+            "high": each.high,
+            "later": each.later,
+            "calm": each.calm,
+            "other": each.other,
+        }
+        for end, value in values.items():
             found[f"{name}_{end}"] = float("nan") if value is None else value
     return found

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from src.v2.explain.drift import SMALLEST_COUNT, bin_counts, count_missing, quantile_cuts
+from src.v2.explain.feeds import feed_reference
 from src.v2.explain.shap_values import sample_rows_by_date
 from src.v2.modeling.panel import Panel
 
@@ -36,7 +37,9 @@ Numbers = npt.NDArray[np.float64]
 Column = npt.NDArray[np.floating[Any]]
 
 
-def drift_reference(window: Panel, importance: Mapping[str, float]) -> pl.DataFrame:
+def drift_reference(
+    window: Panel, importance: Mapping[str, float], daily: Panel | None = None
+) -> pl.DataFrame:
     """Describe each feature of the rows that a model was fitted on.
 
     Parameters
@@ -45,14 +48,19 @@ def drift_reference(window: Panel, importance: Mapping[str, float]) -> pl.DataFr
         The rows; at most 50,000 of them are looked at, spread evenly over their dates.
     importance
         Share of gain by feature; absent: 0.
+    daily
+        Rows of every session from the first to the last of the window, which itself may hold
+        only every n-th; None: the window.
 
     Returns
     -------
     pl.DataFrame
-        | feature | importance | rows | cuts | shares | fine_cuts | fine_shares | distances |,
+        | feature | importance | rows | cuts | shares | fine_cuts | fine_shares | distances |
+        least | most | most_missing | standstill |,
         one row a feature in the model's order: upper bounds and shares of bins of equal mass,
         ten and a hundred of them, the share of missing values last; and the distance of each
-        block of 63 sessions from the other rows, as `distribution_distance` measures it.
+        block of 63 sessions from the other rows, as `distribution_distance` measures it. The
+        last four are those of `src.v2.explain.feeds.feed_reference`.
     """
     chosen = sample_rows_by_date(window.session, MOST_ROWS, SEED)
     values = np.asarray(window.feature_rows[chosen])
@@ -71,7 +79,9 @@ def drift_reference(window: Panel, importance: Mapping[str, float]) -> pl.DataFr
     ]
     lists = ("cuts", "shares", "fine_cuts", "fine_shares", "distances")
     kinds = {"feature": pl.String, "importance": pl.Float64, "rows": pl.Int64}
-    return pl.DataFrame(rows, schema=kinds | dict.fromkeys(lists, pl.List(pl.Float64)))
+    table = pl.DataFrame(rows, schema=kinds | dict.fromkeys(lists, pl.List(pl.Float64)))
+    feeds = feed_reference(window if daily is None else daily)
+    return table.hstack(feeds.drop("feature"))
 
 
 def _described(values: Column, block: npt.NDArray[Any], blocks: int) -> dict[str, list[float]]:

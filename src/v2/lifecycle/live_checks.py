@@ -1,7 +1,7 @@
 """Whether a model in use does what its training promised.
 
-Each alarm has a stated rule, and a stated chance of being false at one look. Whoever looks every
-day sees a false alarm more often than that.
+Each alarm has a stated rule, and a stated chance of being false at one look. Looks of many days
+are the business of `src.v2.lifecycle.looks`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from src.v2.evaluation.metrics import daily_ic
-from src.v2.evaluation.significance import MIN_COSINES, ewc_interval, ewc_standard_error
+from src.v2.evaluation.significance import (
+    POWER,
+    ewc_interval,
+    ewc_standard_error,
+)
 from src.v2.evaluation_records import Interval
+from src.v2.lifecycle.check_parts import (
+    daily_mean,
+    error_of_interval,
+    interval_numbers,
+    outcome_of,
+    unable_words,
+)
 from src.v2.lifecycle.monitor_records import MonitorCheck, Outcome
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.walk_forward import probability_column
 from src.v2.summary_text import between, shown
 
-Series = npt.NDArray[np.float64]
 NAN = float("nan")
 
 
@@ -30,6 +38,8 @@ def check_skill(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) 
 
     The difference of the two means is divided by the root of the sum of their squared standard
     errors; one-sided, by Student's t with the degrees of freedom of Welch (1947, Biometrika 34).
+    Without an alarm the model is not called sound where a model of no skill at all would be
+    found less often than 4 times in 5.
 
     Parameters
     ----------
@@ -44,23 +54,42 @@ def check_skill(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) 
 
     series = daily_ic(rows)["rank_ic"].to_numpy()
     found, promise = ewc_interval(series, overlap), _promise(card)
-    error, freedom = ewc_standard_error(series, overlap)
+    own = ewc_standard_error(series, overlap)
     dates = card.out_of_sample.get("cv_dates", 0.0)
-    scale, freed = _joined((error, freedom), _error_of(promise.low, promise.high, dates, card))
+    scale, freed = _joined(
+        own, error_of_interval(promise.low, promise.high, dates, card.forward_days)
+    )
     p = float(stats.t.cdf((found.mean - promise.mean) / scale, freed)) if scale > 0 else NAN
-    words = _unable(len(series), overlap, error)
+    fall = float(stats.t.ppf(1 - rate, freed) + stats.t.ppf(POWER, freed)) * scale
+    words = unable_words(len(series), overlap, own[0])
     if not words and not math.isfinite(p):
         words = "the card holds no interval of the walk-forward's rank IC to hold it against"
-    words = f"; {words}" if words else f"; p {shown(p, 'chance')} for being no worse"
+    outcome = outcome_of(p < rate, math.isfinite(p))
+    if outcome == "ok" and fall > promise.mean:
+        outcome = "cannot tell"
     return MonitorCheck(
         "skill",
         "Does the ranking hold what the walk-forward promised?",
-        _outcome(p < rate, math.isfinite(p)),
+        outcome,
         f"rank IC {between(found, 'ic')} on {len(series):,} dates; promised "
-        f"{between(promise, 'ic')}{words}",
+        f"{between(promise, 'ic')}; {words or _power_words(p, fall, promise.mean)}",
         f"realised rank IC below the promised one, one-sided p < {rate:g}",
-        {**_numbers("rank_ic", found), "rank_ic_promised": promise.mean, "rank_ic_p": p},
+        {
+            **interval_numbers("rank_ic", found),
+            "rank_ic_promised": promise.mean,
+            "rank_ic_p": p,
+            "rank_ic_fall_found": fall,
+        },
     )
+
+
+def _power_words(p: float, fall: float, promise: float) -> str:
+    """Say what the test found, and what it would have found."""
+    told = (
+        f"p {shown(p, 'chance')} for being no worse; a fall of {fall:.4f} would be found 4 times "
+        "in 5"
+    )
+    return told if fall <= promise else f"{told}, which is more than was promised"
 
 
 def _promise(card: ModelCard) -> Interval:
@@ -68,16 +97,6 @@ def _promise(card: ModelCard) -> Interval:
     names = ("cv_rank_ic_pooled", "cv_rank_ic_low", "cv_rank_ic_high")
     mean, low, high = (card.out_of_sample.get(name, NAN) for name in names)
     return Interval(mean, low, high, 0)
-
-
-def _error_of(low: float, high: float, dates: float, card: ModelCard) -> tuple[float, float]:
-    """Read the standard error and the degrees of freedom off a 95% interval of training."""
-    from scipy import stats
-
-    freedom = dates // (2 * card.forward_days)
-    if freedom < 1:
-        return NAN, NAN
-    return (high - low) / 2 / float(stats.t.ppf(0.975, freedom)), freedom
 
 
 def _joined(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
@@ -90,57 +109,6 @@ def _joined(one: tuple[float, float], other: tuple[float, float]) -> tuple[float
     if not total > 0:
         return NAN, NAN
     return total**0.5, total**2 / (error**4 / freedom + other_error**4 / other_freedom)
-
-
-def check_coverage(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) -> MonitorCheck:
-    """Hold the share of outcomes within their intervals against the level.
-
-    The multiple of volatility is itself an estimate. The error of the share that it held in the
-    walk-forward, which the card tells, is therefore added to that of the realised share; two-sided,
-    by Student's t as for the skill.
-
-    Parameters
-    ----------
-    rows
-        | date | forward_return | return_low | return_high | coverage | of predictions that
-        count; where levels differ, those of the most frequent one are looked at.
-    """
-    from scipy import stats
-
-    question = "Do the intervals hold what they should?"
-    rule = f"share held further from the level than chance allows, two-sided p < {rate:g}"
-    told = rows.drop_nulls(["return_low", "return_high"])
-    if told.is_empty():
-        words = "no prediction with an interval has an outcome yet"
-        return MonitorCheck("coverage", question, "too early", words, rule)
-    counts = told.group_by("coverage").agg(pl.col("date").n_unique().alias("dates"))
-    level = float(counts.sort("dates", "coverage", descending=True)["coverage"][0])
-    inside = pl.col("forward_return").is_between("return_low", "return_high")
-    series = _daily(told.filter(pl.col("coverage") == level), inside)
-    found = ewc_interval(series, overlap)
-    error, freedom = ewc_standard_error(series, overlap)
-    scale, freed = _joined((error, freedom), _promised_coverage(card, level))
-    p = 2 * float(stats.t.sf(abs(found.mean - level) / scale, freed)) if scale > 0 else NAN
-    words = _unable(len(series), overlap, error)
-    if not words and not math.isfinite(p):
-        words = "the card does not tell how sure its intervals are"
-    words = f"; {words}" if words else f"; p {shown(p, 'chance')} for no gap"
-    return MonitorCheck(
-        "coverage",
-        question,
-        _outcome(p < rate, math.isfinite(p)),
-        f"{level:.0%} intervals held {between(found, 'share')} on {len(series):,} dates{words}",
-        rule,
-        {**_numbers("coverage", found), "coverage_level": level, "coverage_p": p},
-    )
-
-
-def _promised_coverage(card: ModelCard, level: float) -> tuple[float, float]:
-    """Give the standard error of the share that intervals held, and the degrees of freedom."""
-    known = None if card.intervals is None else card.intervals.at(level)
-    if card.intervals is None or known is None or known.low is None or known.high is None:
-        return NAN, NAN
-    return _error_of(known.low, known.high, card.intervals.measured_dates, card)
 
 
 def check_calibration(
@@ -158,20 +126,20 @@ def check_calibration(
         told = rows.drop_nulls(["label", *shares])
         best = pl.concat_list(shares)
         hit = best.list.arg_max().cast(pl.Float64) == pl.col("label").cast(pl.Float64)
-        series = _daily(told, best.list.max() - hit.cast(pl.Float64))
+        series = daily_mean(told, best.list.max() - hit.cast(pl.Float64))
         rule, what = (
             f"the {1 - rate:.3g} interval of the gap leaves 0 out",
             "probability of the likeliest class less the share that came",
         )
     else:
         told = rows.drop_nulls("predicted_return")
-        series = _daily(told, pl.col("forward_return") - pl.col("predicted_return"))
+        series = daily_mean(told, pl.col("forward_return") - pl.col("predicted_return"))
         rule, what = "", "return that came less the one shown"
     found = ewc_interval(series, overlap, 1 - rate)
     known = math.isfinite(found.low)
     gap = known and found.high > found.low and not found.low <= 0 <= found.high
-    words = _unable(len(series), overlap, found.low)
-    outcome: Outcome = "note" if gap and not classes else _outcome(gap, known)
+    words = unable_words(len(series), overlap, found.low)
+    outcome: Outcome = "note" if gap and not classes else outcome_of(gap, known)
     return MonitorCheck(
         "calibration",
         question,
@@ -179,7 +147,7 @@ def check_calibration(
         f"{what}: {between(found, 'signed')} on {len(series):,} dates"
         + (f"; {words}" if words else ""),
         rule,
-        _numbers("calibration", found),
+        interval_numbers("calibration", found),
     )
 
 
@@ -201,7 +169,7 @@ def compare_models(
     series = theirs["rank_ic"].to_numpy() - ours["rank_ic"].to_numpy()
     found = ewc_interval(series, overlap)
     known = math.isfinite(found.low)
-    words = _unable(len(series), overlap, found.low)
+    words = unable_words(len(series), overlap, found.low)
     if found.low > 0:
         words = "it ranks better"
     elif found.high < 0:
@@ -209,41 +177,9 @@ def compare_models(
     return MonitorCheck(
         "challenger",
         f"Does {name} rank better on the same dates?",
-        "note" if found.low > 0 else _outcome(False, known),
+        "note" if found.low > 0 else outcome_of(False, known),
         f"its rank IC less this model's: {between(found, 'ic')} on {len(series):,} dates"
         + (f"; {words}" if words else ""),
         "",
-        _numbers("challenger_margin", found),
+        interval_numbers("challenger_margin", found),
     )
-
-
-def _daily(rows: pl.DataFrame, value: pl.Expr) -> Series:
-    """Average a value over the tickers of each date, in date order."""
-    daily = rows.group_by("date").agg(value.cast(pl.Float64).mean().alias("value")).sort("date")
-    return daily["value"].to_numpy()
-
-
-def _outcome(alarm: bool, known: bool) -> Outcome:
-    if not known:
-        return "too early"
-    return "alarm" if alarm else "ok"
-
-
-def _unable(dates: int, overlap: int, found: float) -> str:
-    """Say why there is no interval; empty where there is one."""
-    if math.isfinite(found):
-        return ""
-    if not dates:
-        return "no outcome counts yet"
-    needed = 2 * MIN_COSINES * overlap
-    if dates >= needed:
-        return "too little variation to tell"
-    return f"too few dates to tell: {needed:,} are needed, 12 times {overlap} that overlap"
-
-
-def _silent(name: str, question: str, words: str, rule: str) -> MonitorCheck:
-    return MonitorCheck(name, question, "too early", words, rule)
-
-
-def _numbers(key: str, found: Interval) -> dict[str, float]:
-    return {key: found.mean, f"{key}_low": found.low, f"{key}_high": found.high}

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Outcome = Literal["ok", "alarm", "note", "too early"]
+Outcome = Literal["ok", "alarm", "note", "too early", "cannot tell"]
+"""``too early``: more dates will tell. ``cannot tell``: what was promised is too small to miss."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,18 @@ import polars as pl
 
 from src.v2.config import MonitorConfig
 from src.v2.errors import DataError
-from src.v2.lifecycle.live_checks import (
-    check_calibration,
-    check_coverage,
-    check_skill,
-    compare_models,
-)
+from src.v2.lifecycle.feed_check import check_feeds
+from src.v2.lifecycle.live_checks import compare_models
+from src.v2.lifecycle.looks import Outcomes, check_outcomes
 from src.v2.lifecycle.monitor_records import MonitorCheck, MonitorResult
 from src.v2.lifecycle.prediction_log import model_id
-from src.v2.lifecycle.realised import Realised, outcomes, overlapping_dates, realise
+from src.v2.lifecycle.realised import (
+    Realised,
+    looked_at,
+    outcomes,
+    overlapping_dates,
+    realise,
+)
 from src.v2.lifecycle.state_checks import check_age, check_drift, check_missing
 from src.v2.modeling.model_card import ModelCard
 
@@ -55,6 +58,8 @@ def monitor_model(
     ------
     DataError
         When the log holds no prediction of this model.
+    ConfigError
+        As `src.v2.lifecycle.realised.looked_at`.
     """
     own = log.filter(pl.col("model_id") == model_id(card))
     if own.is_empty():
@@ -65,16 +70,12 @@ def monitor_model(
     sessions = bars["date"].unique().sort()
     day = sessions[-1]
     came = outcomes(bars, card)
-    found = realise(own, came, sessions, config.sessions)
-    overlap = _overlap(found.rows, sessions, card)
+    found = realise(own, came, sessions, looked_at(config.sessions, card))
     drift, moves = check_drift(reference, rows, card, config)
-    rate = config.alarm_rate
-    checks = [check_skill(found.rows, card, overlap, rate)]
-    if not card.classes:
-        checks.append(check_coverage(found.rows, card, overlap, rate))
-    checks += [
-        check_calibration(found.rows, card.classes, overlap, rate),
+    checks = [
+        *check_outcomes(Outcomes(own, came, sessions), found, card, config),
         drift,
+        check_feeds(reference, rows, card),
         check_age(day, today, config.max_age),
         check_missing(found.last_live, sessions, config.max_missing),
         *_challengers(log, found, came, sessions, card, config),
@@ -112,7 +113,7 @@ def _challengers(
     checks = []
     for other in newest["model_id"].reverse().head(MOST_MODELS):
         theirs = others.filter(pl.col("model_id") == other)
-        known = realise(theirs, came, sessions, config.sessions).rows
+        known = realise(theirs, came, sessions, looked_at(config.sessions, card)).rows
         both = known.join(found.rows, on=["date", "ticker"], how="semi")
         if both.height:
             overlap = _overlap(both, sessions, card)

@@ -65,7 +65,7 @@ class Ranking:
     data_fingerprint
         Of the bars that it was made from.
     in_sample
-        Whether the model was fitted on this date or later ones.
+        Whether the model was fitted on what came after this date.
     hindsight
         Whether later bars were at hand.
     coverage

@@ -11,9 +11,14 @@ import numpy as np
 import polars as pl
 
 from src.v2.config import LabelConfig
+from src.v2.errors import ConfigError
+from src.v2.evaluation.significance import MIN_COSINES
 from src.v2.lifecycle.prediction_log import first_rankings
 from src.v2.modeling.labels import LabelPlan, add_labels
 from src.v2.modeling.model_card import ModelCard
+
+USUAL_SESSIONS = 504
+"""Sessions that are looked at where nothing else is said: two years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,32 @@ def outcomes(bars: pl.DataFrame, card: ModelCard) -> pl.DataFrame:
     plan = LabelPlan(LabelConfig(**settings), card.target, rule, card.classes)  # type: ignore[arg-type]
     universe = bars.filter(pl.col("ticker").is_in(list(card.tickers)))
     return add_labels(universe, plan).drop("stretched").drop_nulls("label_end")
+
+
+def looked_at(setting: int | None, card: ModelCard) -> int:
+    """Give the sessions whose predictions are scored.
+
+    Parameters
+    ----------
+    setting
+        ``monitor.sessions``; None: 504, or more where the horizon needs them.
+
+    Raises
+    ------
+    ConfigError
+        Where so few sessions could never hold the 12 horizons of outcomes that a test needs:
+        the newest horizon has no outcome yet.
+    """
+    least = (2 * MIN_COSINES + 1) * card.forward_days + card.entry_lag
+    if setting is None:
+        return max(USUAL_SESSIONS, least + card.forward_days)
+    if setting < least:
+        raise ConfigError(
+            f"monitor.sessions must be at least {least:,} for this model: 12 horizons of "
+            f"{card.forward_days} sessions with their outcomes, the horizon still open, and the "
+            f"sessions until the trade; got {setting:,}. Take more, or leave it empty."
+        )
+    return setting
 
 
 def realise(log: pl.DataFrame, outcome: pl.DataFrame, sessions: pl.Series, newest: int) -> Realised:

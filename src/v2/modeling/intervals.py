@@ -32,7 +32,19 @@ class IntervalLevel:
         are too few for this level.
     coverage, low, high
         Share that intervals of later folds held, made of what was known before, averaged over
-        dates, and its 95% bounds; None where too few folds or dates can tell.
+        dates, and its 95% bounds, which end at 0 and 1; None where too few folds or dates can
+        tell.
+    error
+        Standard error of the coverage; None where too few dates can tell, and in cards that
+        were written without.
+    dates
+        Dates that this level's coverage was measured on; None in cards that were written
+        without.
+    later
+        The coverage over the later half of these dates, whose multiples were made of more.
+    calm, other
+        The coverage over the fifth of these dates on which the tickers' median volatility was
+        smallest, and over the others.
     """
 
     level: float
@@ -40,6 +52,11 @@ class IntervalLevel:
     coverage: float | None
     low: float | None
     high: float | None
+    error: float | None = None
+    dates: int | None = None
+    later: float | None = None
+    calm: float | None = None
+    other: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +69,7 @@ class ReturnIntervals:
         Dates that the multiples were found on, and the blocks of one horizon that they make:
         what counts as independent.
     measured_dates
-        Dates that the coverage was measured on.
+        Dates that the coverage of any level was measured on.
     """
 
     dates: int
@@ -63,6 +80,21 @@ class ReturnIntervals:
     def at(self, level: float) -> IntervalLevel | None:
         """Find a level; None where it is not among them."""
         return next((each for each in self.levels if abs(each.level - level) < 1e-9), None)
+
+
+def coverage_parts(level: IntervalLevel) -> tuple[str, ...]:
+    """Say what intervals of a level held on parts of the dates; nothing where it is not known.
+
+    Examples
+    --------
+    >>> parts = {"later": 0.78, "calm": 0.73, "other": 0.85}
+    >>> coverage_parts(IntervalLevel(0.8, 1.3, 0.82, 0.79, 0.85, **parts))
+    ('78.0% on the later half of the dates', '73.0% on the calmest fifth, 85.0% on the others')
+    """
+    later = () if level.later is None else (f"{level.later:.1%} on the later half of the dates",)
+    if level.calm is None or level.other is None:
+        return later
+    return *later, f"{level.calm:.1%} on the calmest fifth, {level.other:.1%} on the others"
 
 
 def horizon_volatility(bars: pl.DataFrame, horizon: int) -> pl.DataFrame:

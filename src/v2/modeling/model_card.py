@@ -81,6 +81,8 @@ class ModelCard:
     """The label section of the configuration, to label what follows a forecast alike."""
     model_hashes: dict[str, str] = field(default_factory=dict, compare=False)
     """SHA-256 of each file of the model that it was saved with; empty in older cards."""
+    labels_last: str | None = None
+    """Last date that a label fitted on reaches; None in cards that were written without."""
 
 
 def make_card(
@@ -142,6 +144,7 @@ def make_card(
         ),
         intervals=intervals,
         label_settings=config.label.model_dump(mode="json"),
+        labels_last=window.sessions[int(window.label_end.max())].isoformat(),
     )
 
 

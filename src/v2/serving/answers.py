@@ -53,7 +53,7 @@ class Scorer:
         polars.DataFrame
             The rows of `src.v2.forecasting.Forecast`, with | ranked | (how many tickers the
             rank is among), | verdict | of the model, and | in_sample | (the model was fitted
-            on this date or later ones, so that the row is no forecast).
+            on what came after this date, so that the row is no forecast).
 
         Raises
         ------

@@ -96,16 +96,25 @@ def _fitted(result: TrainingResult) -> Table:
     ]
     if result.classes:
         rows.insert(2, ("Classes", ", ".join(result.classes)))
-    rows += [("Outcomes that 80% intervals held", each) for each in _held(result)]
+    rows += _held(result)
     return Table("card-task", "The task", ("What", "Value"), tuple(rows))
 
 
-def _held(result: TrainingResult) -> list[str]:
+def _held(result: TrainingResult) -> list[tuple[Cell, ...]]:
     """Say what share of outcomes the intervals held; nothing where it was not measured."""
-    held, low, high = (
-        result.metrics.get(f"cv_interval_80_{end}", math.nan) for end in ("held", "low", "high")
+    held, low, high, later, calm, other = (
+        result.metrics.get(f"cv_interval_80_{end}", math.nan)
+        for end in ("held", "low", "high", "later", "calm", "other")
     )
-    return [between(Interval(held, low, high, 0), "share")] if math.isfinite(held) else []
+    if not math.isfinite(held):
+        return []
+    parts = [("on the later half of the dates", later)]
+    if math.isfinite(calm) and math.isfinite(other):
+        parts += [("on the calmest fifth of the dates", calm), ("on the other dates", other)]
+    return [
+        ("Outcomes that 80% intervals held", between(Interval(held, low, high, 0), "share")),
+        *((f"… {where}", Fact(value, "share")) for where, value in parts if math.isfinite(value)),
+    ]
 
 
 def _data(result: TrainingResult) -> Table:

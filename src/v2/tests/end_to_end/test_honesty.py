@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import numpy as np
@@ -170,6 +171,14 @@ def test_predict_takes_what_train_takes() -> None:
         api.predict(few, trained.model, trained.card)
     early = bars.filter(pl.col("date") < bars["date"].unique().sort()[800])
     assert api.predict(early, trained.model, trained.card).in_sample
+    # After the last fitted row, labels reach up to the last session: only that one knows nothing.
+    sessions = bars["date"].unique().sort()
+    assert trained.card.train_last < str(sessions[-2])
+    assert trained.card.labels_last == str(sessions[-1])
+    for card in (trained.card, dataclasses.replace(trained.card, labels_last=None)):
+        reached = bars.filter(pl.col("date") <= sessions[-2])
+        assert api.predict(reached, trained.model, card).in_sample
+        assert not api.predict(bars, trained.model, card).in_sample
     assert trained.result.holdout.opening is None
 
 

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from src.v2 import monitor, predict
+from src.v2.explain.feeds import KINDS
 from src.v2.lifecycle.prediction_log import read_log
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.model_file import DRIFT_NAME, read_card, read_drift_reference
@@ -64,6 +65,8 @@ def test_training_keeps_intervals_and_what_its_features_looked_like(in_use: InUs
     assert card.intervals is not None
     level = card.intervals.at(0.8)
     assert level is not None and level.coverage is not None
+    assert level.error is not None and level.dates is not None and level.later is not None
+    assert card.labels_last is not None and card.labels_last > card.train_last
     assert abs(level.coverage - 0.8) < 0.05
     assert card.out_of_sample["cv_interval_80_held"] == level.coverage
     reference = read_drift_reference(in_use.model)
@@ -71,6 +74,11 @@ def test_training_keeps_intervals_and_what_its_features_looked_like(in_use: InUs
     assert tuple(reference["feature"]) == card.features
     assert reference["importance"].sum() == pytest.approx(1.0)
     assert reference["distances"].list.len().min() == 15
+    assert set(KINDS) <= set(reference.columns)
+    # Of every session, though fitted on every n-th: the month stands still for 23 at most.
+    stood = dict(reference.select("feature", "standstill").iter_rows())
+    assert stood["market_return_20"] == 1 and 20 <= stood["month_sin"] <= 23
+    assert stood["return_20"] is None
     assert (in_use.model / DRIFT_NAME).stat().st_size < 2**20
 
 
@@ -88,7 +96,9 @@ def test_a_sound_model_gives_0_and_everything_that_was_promised(
     record = json.loads((report / "monitor.json").read_text())
     assert record["model"] == in_use.card.name
     outcomes = {check["name"]: check["outcome"] for check in record["checks"]}
-    assert outcomes["skill"] == outcomes["coverage"] == outcomes["drift"] == "ok"
+    assert outcomes["coverage"] == outcomes["drift"] == outcomes["feeds"] == "ok"
+    # The walk-forward of noise promised next to nothing, so nothing can be missed.
+    assert outcomes["skill"] == "cannot tell"
     assert len(record["moves"]) == len(in_use.card.features)
     page = (report / "monitor.html").read_text()
     assert "Features of the newest quarter against training" in page

@@ -177,7 +177,7 @@ def test_predict_as_of_an_earlier_date_sees_nothing_later(
     assert predict.main([*words, "--as-of", str(day)]) == 0
     shown = capsys.readouterr()
     before = json.loads(shown.out)
-    assert "in-sample: the model was fitted on this date" in shown.err
+    assert "in-sample: the model was fitted on what came after this date" in shown.err
     assert all(row["in_sample"] for row in before)
     table = pl.read_parquet(noise_workplace.folder / "noise.parquet")
     cut = noise_workplace.bars("cut", table.filter(pl.col("date") <= day))

@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from scipy import stats
 
 from src.v2.evaluation.conformal import (
     LEVELS,
@@ -20,8 +22,8 @@ from src.v2.evaluation.conformal import (
     return_intervals,
     score_multiples,
 )
-from src.v2.evaluation.significance import ewc_interval
-from src.v2.modeling.intervals import add_interval, horizon_volatility
+from src.v2.evaluation.significance import ewc_interval, ewc_standard_error
+from src.v2.modeling.intervals import ReturnIntervals, add_interval, horizon_volatility
 from src.v2.tests.synthetic import ragged, random_walk_bars, weekdays
 
 START = dt.date(2020, 1, 1)
@@ -94,7 +96,7 @@ def test_one_row_a_date_without_overlap_is_plain_split_conformal(
     assert found == pytest.approx(expected, nan_ok=True)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 5))
 def test_a_date_with_more_tickers_weighs_no_more(seed: int, times: int) -> None:
     rng = np.random.default_rng(seed)
@@ -104,7 +106,7 @@ def test_a_date_with_more_tickers_weighs_no_more(seed: int, times: int) -> None:
     assert score_multiples(more, LEVELS, 1) == score_multiples(table, LEVELS, 1)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 20))
 def test_what_was_not_yet_known_changes_no_multiple(seed: int, horizon: int) -> None:
     rng = np.random.default_rng(seed)
@@ -213,7 +215,58 @@ def test_the_record_says_what_was_measured() -> None:
     assert level.coverage == pytest.approx(held["held"].mean())
     metrics = interval_metrics(found)
     assert metrics["cv_interval_80_held"] == level.coverage
+    shares = held["held"].to_numpy()
+    assert level.error == pytest.approx(ewc_standard_error(shares, 5)[0])
+    assert level.dates == held.height == 494
+    assert level.later == metrics["cv_interval_80_later"] == pytest.approx(shares[247:].mean())
+    moves = horizon_volatility(bars, 5).group_by("date").agg(pl.col("volatility").median())
+    at = dict(moves.iter_rows())
+    move = np.array([at[day] for day in held["date"]])
+    still = move <= np.quantile(move, 0.2, method="nearest")
+    calm, other = shares[still], shares[~still]
+    assert level.calm == metrics["cv_interval_80_calm"] == pytest.approx(calm.mean())
+    assert level.other == metrics["cv_interval_80_other"] == pytest.approx(other.mean())
     assert interval_metrics(None) == {}
+
+
+def test_every_level_has_an_error_and_dates_of_its_own_and_no_end_cuts_them() -> None:
+    bars = random_walk_bars(3, 460, 8)
+    days = pl.DataFrame({"date": weekdays(460), "fold": [day // 35 for day in range(460)]})
+    table = bars.with_columns(
+        (pl.col("close").shift(-6) / pl.col("close").shift(-1) - 1)
+        .over("ticker")
+        .alias("forward_return"),
+        pl.col("date").shift(-6).over("ticker").alias("label_end"),
+        pl.lit(0.0).alias("prediction"),
+    )
+    walked = table.join(days.cast({"fold": pl.Int32}), on="date").filter(pl.col("fold") > 0)
+    # Early folds missed by more, so that later ones hold nearly everything.
+    early = pl.when(pl.col("fold") < 5).then(1.6).otherwise(1.0)
+    walked = walked.with_columns(pl.col("forward_return") * early)
+    found = return_intervals(walked, bars, 5)
+    dates = [level.dates or 0 for level in found.levels]
+    assert dates == sorted(dates, reverse=True) and dates[0] > dates[-1]
+    assert found.measured_dates == dates[0]
+    scores = miss_scores(walked, bars, 5)
+    for level in found.levels:
+        held = held_shares(scores, [level.level], 5)["held"].to_numpy()
+        error, freedom = ewc_standard_error(held, 5)
+        assert level.error == pytest.approx(error) and level.dates == len(held)
+        whole = held.mean() + stats.t.ppf(0.975, freedom) * error
+        assert level.high == pytest.approx(min(whole, 1.0))
+    assert found.levels[-1].high == 1.0
+
+
+def test_a_card_that_was_written_without_errors_is_still_read() -> None:
+    old = {
+        "dates": 2000,
+        "blocks": 400,
+        "measured_dates": 1900,
+        "levels": [{"level": 0.8, "multiple": 1.3, "coverage": 0.81, "low": 0.79, "high": 0.83}],
+    }
+    (level,) = TypeAdapter(ReturnIntervals).validate_python(old).levels
+    assert (level.error, level.dates, level.later, level.calm) == (None, None, None, None)
+    assert math.isnan(interval_metrics(ReturnIntervals(1, 1, 1, (level,)))["cv_interval_80_later"])
 
 
 def test_volatility_is_that_of_a_plain_loop_and_knows_nothing_later() -> None:

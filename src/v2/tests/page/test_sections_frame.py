@@ -197,6 +197,22 @@ def test_the_card_names_the_run_its_data_and_its_limits() -> None:
     assert card.title_of(run) == "Excess return over 21 sessions"
 
 
+def test_the_card_tells_what_intervals_held_on_parts_of_the_dates() -> None:
+    run = make_run()
+    assert not [
+        row for row in values(parts(card.section(run, IDENTITY))["card-task"]) if "…" in row
+    ]
+    held = {"held": 0.82, "low": 0.79, "high": 0.85, "later": 0.78, "calm": 0.73, "other": 0.85}
+    metrics = dict(run.metrics) | {f"cv_interval_80_{name}": each for name, each in held.items()}
+    task = values(
+        parts(card.section(dataclasses.replace(run, metrics=metrics), IDENTITY))["card-task"]
+    )
+    assert task["Outcomes that 80% intervals held"] == "82.00% (79.00% to 85.00%)"
+    assert task["… on the later half of the dates"] == 0.78
+    assert task["… on the calmest fifth of the dates"] == 0.73
+    assert task["… on the other dates"] == 0.85
+
+
 def test_a_run_outside_a_repository_and_mlflow_says_so() -> None:
     nowhere = dataclasses.replace(IDENTITY, run_id=None, commit=None)
     made = values(parts(card.section(make_run(), nowhere))["card-run"])
