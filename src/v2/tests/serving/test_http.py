@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from src.v2.tests.serving.conftest import Served
@@ -55,6 +59,32 @@ def ask(port: int, body: Any, kind: str = "application/json", **headers: str) ->
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.loads(error.read())
+
+
+def moved(rows: pl.DataFrame, count: int) -> list[dict[str, Any]]:
+    """One bar in so many versions, no two with the same prices."""
+    prices = pl.col("open", "high", "low", "close")
+    return [
+        rows.head(1).with_columns(prices * (1 + number / 100)).to_dicts()[0]
+        for number in range(count)
+    ]
+
+
+def ask_slowly(port: int, body: Any) -> None:
+    """Send a request in pieces, and a second one over the same connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    data = json.dumps(body).encode()
+    for _ in range(2):
+        connection.putrequest("POST", "/invocations")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(data)))
+        connection.endheaders()
+        for start in range(0, len(data), 50):
+            connection.send(data[start : start + 50])
+            time.sleep(0.02)
+        answer = connection.getresponse()
+        assert (answer.status, len(json.loads(answer.read())["predictions"])) == (200, 2)
+    connection.close()
 
 
 def bad_bodies(record: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +151,14 @@ def test_the_door_answers_and_refuses_over_http(served: Served, tmp_path: Path) 
         with socket.socket() as probe:
             probe.settimeout(2)
             assert probe.connect_ex(("127.0.0.2", port)) != 0
+        endless = json.dumps({"dataframe_split": split}).replace('"T003"', "1" * 5000, 1)
+        assert ask(port, endless.encode())[0] == 400
+        ask_slowly(port, {"dataframe_split": split})
+        with ThreadPoolExecutor(20) as pool:
+            bodies = [{"dataframe_records": [row]} for row in moved(rows, 20)]
+            answers = list(pool.map(lambda body: ask(port, body), bodies))
+        assert {status for status, _ in answers} == {200}
+        assert len({answer["predictions"][0]["close"] for _, answer in answers}) == 20
         assert ask(port, {"dataframe_split": split})[0] == 200
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0

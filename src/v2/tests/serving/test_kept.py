@@ -112,16 +112,18 @@ def check_served(served: Served, data: st.DataObject) -> None:
 @settings(max_examples=6, **PATIENT)
 @given(st.data())
 def test_markets_series_sectors_and_members_change_nothing_of_that(
-    made_scorer: Scorer, data: st.DataObject
+    made_scorers: list[Scorer], data: st.DataObject
 ) -> None:
-    check_made(made_scorer, data)
+    check_made(data.draw(st.sampled_from(made_scorers)), data)
 
 
 @pytest.mark.slow
 @settings(max_examples=60, **PATIENT)
 @given(st.data())
-def test_many_with_a_market_and_members_too(made_scorer: Scorer, data: st.DataObject) -> None:
-    check_made(made_scorer, data)
+def test_many_with_a_market_and_members_too(
+    made_scorers: list[Scorer], data: st.DataObject
+) -> None:
+    check_made(data.draw(st.sampled_from(made_scorers)), data)
 
 
 def check_made(scorer: Scorer, data: st.DataObject) -> None:
@@ -134,9 +136,11 @@ def check_made(scorer: Scorer, data: st.DataObject) -> None:
 
 
 @pytest.fixture(scope="module")
-def made_scorer(made: Made) -> Scorer:
-    """Answers of the model with all that may stand beside bars."""
-    return made.scorer
+def made_scorers(made: Made) -> list[Scorer]:
+    """Answers of a model that reads a market of its own, and the mean of the members' returns."""
+    plain = dataclasses.replace(made.scorer.reference, market=None)
+    card = dataclasses.replace(made.card, with_market=False)
+    return [made.scorer, Scorer(made.model, card, plain)]
 
 
 def test_bars_of_every_ticker_at_once_are_answered_so_too(served: Served) -> None:
