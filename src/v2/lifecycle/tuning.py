@@ -7,9 +7,10 @@ The holdout stays closed.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -214,6 +215,10 @@ def _run_trial(opened: OpenTrial, prepared: Prepared, config: Config, folds: Fol
             "No date of the searched folds has 10 tickers to rank. Give more tickers, or a longer "
             "history."
         )
+    numbers = trial_numbers(table, prepared, own)[0]
+    if pruned:
+        # Few dates make a Sharpe ratio vary for that reason alone: luck would seem to reach further.
+        numbers = replace(numbers, sharpe=math.nan)
     return TrialRun(
         opened.trial.number,
         own,
@@ -222,5 +227,5 @@ def _run_trial(opened: OpenTrial, prepared: Prepared, config: Config, folds: Fol
         int(np.median(rounds)),
         pruned,
         time.perf_counter() - began,
-        trial_numbers(table, prepared, own)[0],
+        numbers,
     )

@@ -21,7 +21,7 @@ from src.v2.evaluation_records import Interval
 from src.v2.lifecycle.arms import run_arm
 from src.v2.lifecycle.bench import Bench
 from src.v2.lifecycle.search_space import own_point, search_space
-from src.v2.lifecycle.study import SearchStudy
+from src.v2.lifecycle.study import OpenTrial, SearchStudy
 from src.v2.lifecycle.trial_walks import part_folds, walk_scored
 from src.v2.lifecycle.tuning import conclude, search
 from src.v2.lifecycle.tuning_text import tuning_sentences
@@ -112,6 +112,22 @@ def test_what_is_hopeless_ends_after_the_fold_that_showed_it(
     assert (len(tables), len(rounds), pruned) == (2, 2, True)
     assert asked[1][1] == pytest.approx(daily_ic(pl.concat(tables))["rank_ic"].mean())
     assert not walk_scored(prepared, config, folds[:2], None, stop)[2]
+
+
+def test_a_trial_that_was_given_up_counts_without_a_sharpe_ratio(
+    bars: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _config(tmp_path, n_trials=2)
+    prepared = _prepare(bars, config)
+    folds = part_folds(prepared.schedule.folds, None)
+    space = search_space(config)
+    study = SearchStudy(tmp_path / "study.db", "s", 1)
+    monkeypatch.setattr(OpenTrial, "is_hopeless", lambda self, *_: self.trial.number == 1)
+    walked, given_up = search(study, space, prepared, config, folds)
+    assert not walked.pruned and given_up.pruned
+    lines = [json.loads(x) for x in (tmp_path / "ledger" / "trials.jsonl").read_text().splitlines()]
+    assert [line["sharpe"] is None for line in lines] == [False, True]
+    assert all(line["rank_ic"] is not None for line in lines)
 
 
 def test_the_winner_is_confirmed_on_dates_that_no_trial_saw(tmp_path: Path) -> None:
