@@ -217,7 +217,7 @@ def _run_trial(opened: OpenTrial, prepared: Prepared, config: Config, folds: Fol
         )
     numbers = trial_numbers(table, prepared, own)[0]
     if pruned:
-        # Few dates make a Sharpe ratio vary for that reason alone: luck would seem to reach further.
+        # Of few dates a Sharpe ratio varies for that alone, and luck would seem to reach further.
         numbers = replace(numbers, sharpe=math.nan)
     return TrialRun(
         opened.trial.number,
