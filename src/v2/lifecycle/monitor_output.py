@@ -32,7 +32,7 @@ SHOWN_MOVES = 30
 EVERY_LOOK = (
     "Skill, coverage and calibration raise an alarm when they show it twice, a quarter (or a "
     "longer horizon) apart. At a rate of 1% a look, looking every day then raised a false alarm "
-    "of skill in 3% of simulated years and 5 to 6% of three years; each check adds its own. What "
+    "of skill in 2 to 3% of simulated years and 5% of three years; each check adds its own. What "
     "was promised was chosen as the best, so a little less is to be expected."
 )
 

@@ -21,6 +21,7 @@ from src.v2.figures.shap_base import Unit, features_by_shap, shap_unit
 from src.v2.figures.shap_dependence import shap_dependence
 from src.v2.figures.shap_plots import shap_summary
 from src.v2.figures.style import percent, save_png
+from src.v2.modeling.learners.kinds import KINDS
 from src.v2.records import LearningCurve, TrainingResult
 
 Array = np.ndarray[Any, Any]
@@ -254,3 +255,21 @@ def test_a_failed_write_leaves_no_file(result_of: Maker, tmp_path: Path) -> None
     with pytest.raises(OSError, match="taken"):
         save_png(figure, tmp_path / "taken.png")
     assert [path.name for path in tmp_path.iterdir()] == ["taken.png"]
+
+
+def test_a_lines_curve_is_told_in_penalties() -> None:
+    curve = LearningCurve((0.4, 0.3, 0.2), (0.5, 0.4, 0.6))
+    figure = learning_curve(curve, 2, "RMSE", KINDS["ridge"].steps)
+    said = texts(figure)
+    assert "lowest under a penalty of 10, 33.3% below the highest" in said
+    assert "final model has a penalty of 10" in said and "ound" not in said.replace("bound", "")
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "10", "1"]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_importance_names_what_its_shares_are_of(kind: str) -> None:
+    figure = feature_importance({"a": 0.6, "b": 0.4}, [], {}, KINDS[kind])
+    assert f"hold 100% of {KINDS[kind].importance}; a alone" in texts(figure)
+    assert figure.axes[0].get_xlabel() == f"Share of {KINDS[kind].importance}"
+    assert ("tree" in texts(figure)) == (kind in ("xgboost", "hist_gradient_boosting"))
