@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.v2.config import Config
-from src.v2.config_sources import SHORT_FLAGS, load_config
+from src.v2.config_flags import SHORT_FLAGS
+from src.v2.config_sources import load_config
 from src.v2.console import RunLog, Stages, log_to, progress_bar, run_command, show_note
 from src.v2.errors import OmninmoError
 from src.v2.lifecycle.closed_holdout import refuse_moved_holdout

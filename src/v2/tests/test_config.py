@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from src.v2.config import Config, setting_paths
-from src.v2.config_sources import load_config, normalise_argv
+from src.v2.config_flags import normalise_argv
+from src.v2.config_sources import load_config
 from src.v2.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
