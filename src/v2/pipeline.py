@@ -23,12 +23,13 @@ from src.v2.explain.folds import explain_folds
 from src.v2.explanation import Explained, explain_model
 from src.v2.judgement import Forecasts, Market, judge_forecasts
 from src.v2.ledgers import Ledgers
+from src.v2.modeling.folds import Schedule
 from src.v2.modeling.intervals import ReturnIntervals
 from src.v2.modeling.learners.base import FittedModel
 from src.v2.modeling.learners.kinds import KINDS, Steps
 from src.v2.modeling.model_card import ModelCard, make_card
 from src.v2.modeling.panel import Panel
-from src.v2.modeling.walk_forward import FoldFit, make_trainer, train_stride, walk_forward
+from src.v2.modeling.walk_forward import FoldFit, Trainer, make_trainer, train_stride, walk_forward
 from src.v2.out_of_sample import (
     Walked,
     fold_result,
@@ -73,20 +74,12 @@ def train_model(
     panel, schedule, plan = prepared.panel, prepared.schedule, prepared.plan
     trainer = make_trainer(panel, plan, config.model, config.validation, config.seed)
     trainer = prepared.engine.lend(trainer)
-    with stages.stage("walk-forward"):
-        steps = walk_forward(trainer, schedule)
-        fits = [
-            fit
-            for fit in track(steps, "walk-forward", len(schedule.folds))
-            if isinstance(fit, FoldFit)
-        ]
-    with stages.stage("SHAP values"):
-        sample = explain_folds(fits, plan, config.explain.shap_rows, config.seed)
-    walked = show_walk_forward(fits, panel, plan)
+    forecasts = _walk(trainer, schedule, config, stages, track)
+    walked = forecasts.walked
     folds = tuple(
-        fold_result(fit, table, panel, plan) for fit, table in zip(fits, walked.tables, strict=True)
+        fold_result(fit, table, panel, plan)
+        for fit, table in zip(forecasts.fits, walked.tables, strict=True)
     )
-    forecasts = Forecasts(fits, walked, sample)
     market = Market(prepared.closes, prepared.context.sectors)
     judged = judge_forecasts(
         forecasts, trainer, schedule, market, config, stages, ledgers.record_trial
@@ -131,7 +124,7 @@ def train_model(
         rounds=rounds,
         importance=mean_importance([fold.importance for fold in folds], panel.names),
         stability=evaluation.stability.spearman,
-        shap=sample,
+        shap=forecasts.shap,
         stages=stages.seconds,
     )
     with stages.stage("drift reference"):
@@ -139,6 +132,22 @@ def train_model(
         reference = drift_reference(window, result.importance, daily)
     card = _card(prepared, result, window, config, walked, intervals)
     return Trained(result, model, card, reference)
+
+
+def _walk(
+    trainer: Trainer, schedule: Schedule, config: Config, stages: Stages, track: Track
+) -> Forecasts:
+    """Fit fold after fold, and forecast and explain the rows after each."""
+    with stages.stage("walk-forward"):
+        steps = walk_forward(trainer, schedule)
+        fits = [
+            fit
+            for fit in track(steps, "walk-forward", len(schedule.folds))
+            if isinstance(fit, FoldFit)
+        ]
+    with stages.stage("SHAP values"):
+        sample = explain_folds(fits, trainer.plan, config.explain.shap_rows, config.seed)
+    return Forecasts(fits, show_walk_forward(fits, trainer.panel, trainer.plan), sample)
 
 
 def _intervals(walked: pl.DataFrame, prepared: Prepared) -> ReturnIntervals | None:
