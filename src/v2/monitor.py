@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from src.v2.config import Config
 from src.v2.config_sources import load_config
-from src.v2.console import RunLog, log_to, run_command
+from src.v2.console import RunLog, log_to, run_command, show_note
 from src.v2.errors import OmninmoError, TrackingError
 
 if TYPE_CHECKING:
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 COMMAND = "python -m src.v2.monitor"
 SHORT_FLAGS = {"monitor.model": "model", "data.period": "period"}
 ABOUT = """\
-Check a model in use: logged predictions against what came, drift, bars that stay away.
+Check the model in use: logged predictions against what came, drift, bars that stay away. It is
+the registry's champion, or the newest model where none was promoted. --model names another.
 
   python -m src.v2.monitor
+  python -m src.v2.monitor --model newest
   python -m src.v2.monitor --model models/st_predictor_regression_20240102_030405
   0 7 * * 1-5  cd omninmo && .venv/bin/python -m src.v2.monitor || mail -s alarm me
 
@@ -53,8 +55,11 @@ def _monitor(first: Config, argv: Sequence[str], run_log: RunLog) -> MonitorResu
     from src.v2.model_source import card_overlay, find_model, refuse_unnamed_modules
     from src.v2.modeling.model_file import read_card
     from src.v2.tracking.runs import training_run
+    from src.v2.tracking.viewing import how_to_see
 
     source = find_model(first.monitor.model, first)
+    for told in source.notes:
+        show_note(told)
     card = read_card(source.path)
     config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=card_overlay(card))
     refuse_unnamed_modules(first, card)
@@ -66,7 +71,7 @@ def _monitor(first: Config, argv: Sequence[str], run_log: RunLog) -> MonitorResu
         problem = _log(result, run, report, run_log)
         where = "not logged: mlflow.enabled is false"
         if config.mlflow.enabled:
-            where = f"run {run.run_id} in {run.tracking_uri}; see it with: make mlflow"
+            where = f"run {run.run_id} in {run.tracking_uri}; {how_to_see(config.mlflow, run)}"
         if problem is not None:
             where = "not logged in full, see the error below"
         print_monitor(result, [f"report: {report}", f"MLflow: {where}"])

@@ -32,10 +32,12 @@ SHORT_FLAGS = {
     "data.period": "period",
 }
 ABOUT = """\
-Rank the latest date of a model's universe, by the newest model unless --model names one.
+Rank the latest date of a model's universe: by the registry's champion, or by the newest model
+where none was promoted. --model names another.
 
   python -m src.v2.predict --format csv > ranking.csv
   python -m src.v2.predict --tickers AAPL MSFT --format json
+  python -m src.v2.predict --model newest
 
 Each ranking is added to the log in paths.predictions_dir, whole; --predict.log false leaves it out.
 Source, tickers, calendar and series of context are those the model was trained on, unless flags
@@ -79,6 +81,8 @@ def _command(argv: Sequence[str]) -> int:
         held = load_model_bars(config, card, config.predict.as_of)
         forecast = _forecast(config, held, model, card)
         show_note(f"model {source.shown}, trained on rows up to {card.train_last}.")
+        for told in source.notes:
+            show_note(told)
         show_note(_past_skill(card))
         show_note(interval_words(card, config.predict.coverage))
         _report_absent(forecast, config)

@@ -177,7 +177,7 @@ def test_a_registered_model_is_fetched_and_named_in_the_log(
 
     def resolve(config: MlflowConfig, uri: str, cache: Path) -> types.SimpleNamespace:
         asked.append((uri, cache))
-        version = types.SimpleNamespace(name="stock_prediction", version=3)
+        version = types.SimpleNamespace(name="stock_prediction", version=3, aliases=("champion",))
         return types.SimpleNamespace(version=version, folder=folder / "regression")
 
     stand_in = types.SimpleNamespace(resolve=resolve)
