@@ -135,6 +135,8 @@ def _log(
         registered=source.registered,
         version=source.version,
         alias=source.alias,
+        roles=source.roles,
+        chosen=source.chosen,
     )
     try:
         append_ranking(config.paths.predictions_dir, card, ranking)

@@ -150,6 +150,20 @@ def test_every_ranking_is_logged_whole_and_once(folder: Path) -> None:
     assert log["coverage"].unique().to_list() == [0.8]
 
 
+def test_the_log_keeps_which_model_it_was_and_why(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--paths.models-dir", str(folder), "--paths.logs-dir", str(folder / "logs")]
+    words += ["--paths.predictions-dir", str(folder / "log"), "--format", "csv"]
+    words += ["--mlflow.tracking-uri", f"sqlite:///{folder / 'none.db'}"]
+    assert predict.main(words) == 0
+    shown = capsys.readouterr()
+    assert f"it is the newest in {folder}: sqlite:///{folder}/none.db has no champion" in shown.err
+    assert not (folder / "none.db").exists()
+    (why,) = read_log(folder / "log").select("chosen", "roles", "registered").unique().rows()
+    assert why == ("newest", None, None)
+
+
 def test_a_past_date_is_logged_as_hindsight(folder: Path) -> None:
     last_fitted = place("regression")[2].train_last
     assert run(folder, "regression", "--as-of", "2011-07-01") == 0
@@ -189,5 +203,5 @@ def test_a_registered_model_is_fetched_and_named_in_the_log(
     assert asked == [(named, folder / "models" / ".registry")]
     assert "model stock_prediction version 3 (champion), trained on rows" in capsys.readouterr().err
     log = read_log(folder / "log")
-    names = log.select("registered", "version", "alias").unique().rows()
-    assert names == [("stock_prediction", "3", "champion")]
+    names = log.select("registered", "version", "alias", "roles", "chosen").unique().rows()
+    assert names == [("stock_prediction", "3", "champion", "champion", "named")]
