@@ -79,6 +79,7 @@ def _command(argv: Sequence[str]) -> int:
         config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=card_overlay(card))
         refuse_unnamed_modules(first, card)
         held = load_model_bars(config, card, config.predict.as_of)
+        config = with_known_tickers(config, card, held)
         forecast = _forecast(config, held, model, card)
         show_note(f"model {source.shown}, trained on rows up to {card.train_last}.")
         for told in source.notes:
@@ -103,17 +104,39 @@ def _forecast(config: Config, held: ModelBars, model: Any, card: ModelCard) -> F
     from src.v2.api import predict
 
     _check_age(held.day, config.predict.as_of or dt.date.today(), config.predict.max_age)
+    coverage = config.predict.coverage
+    return predict(held.bars, model, card, held.market, held.context, held.universe, coverage)
+
+
+def with_known_tickers(config: Config, card: ModelCard, held: ModelBars) -> Config:
+    """Write the tickers asked for as the universe does, whatever their case.
+
+    Raises
+    ------
+    DataError
+        When the universe lacks one of them.
+    """
     universe = held.universe
     known = card.tickers if universe is None else universe.members_on(held.day)
-    unknown = sorted(set(config.predict.tickers) - set(known))
+    by_case: dict[str, list[str]] = {}
+    for name in known:
+        by_case.setdefault(name.upper(), []).append(name)
+    meant: list[str] = []
+    unknown: list[str] = []
+    for name in config.predict.tickers:
+        alike = [name] if name in known else by_case.get(name.upper(), [])
+        if len(alike) == 1:
+            meant += alike
+        else:
+            unknown.append(name)
     if unknown:
         raise DataError(
-            f"The model does not know {', '.join(unknown)}: its universe is "
+            f"The model does not know {', '.join(sorted(set(unknown)))}: its universe is "
             f"{', '.join(known[:10])}{', …' if len(known) > 10 else ''} "
             f"({len(known)} tickers). Train with them, or leave them out."
         )
-    coverage = config.predict.coverage
-    return predict(held.bars, model, card, held.market, held.context, universe, coverage)
+    wish = config.predict.model_copy(update={"tickers": tuple(meant)})
+    return config.model_copy(update={"predict": wish})
 
 
 def _log(

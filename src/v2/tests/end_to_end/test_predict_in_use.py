@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import sys
 import types
@@ -65,6 +67,66 @@ def test_one_ticker_is_its_row_of_the_full_ranking_to_the_bit(
         else:
             (row,) = json.loads(alone)
             assert row in json.loads(everything)
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary"])
+def test_csv_and_json_hold_the_same_numbers_and_nothing_else_is_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    assert run(folder, kind, "--format", "json") == 0
+    records = json.loads(capsys.readouterr().out)
+    assert run(folder, kind, "--format", "csv") == 0
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(records) == len(lines) == 24
+    for record, line in zip(records, lines, strict=True):
+        assert list(record) == list(line)
+        for name, value in record.items():
+            if isinstance(value, float):
+                assert float(line[name]) == value
+            elif name != "reasons":
+                assert line[name] == (str(value).lower() if isinstance(value, bool) else str(value))
+        assert line["reasons"] == "; ".join(record["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "ranked"),
+    [("2011-08-07", "2011-08-05"), ("2050-01-01", DAY), (DAY, DAY)],
+    ids=["a Sunday", "the future", "the last session"],
+)
+def test_as_of_ranks_the_last_session_up_to_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], asked: str, ranked: str
+) -> None:
+    assert run(folder, "regression", "--as-of", asked, "--format", "json") == 0
+    assert {row["date"] for row in json.loads(capsys.readouterr().out)} == {ranked}
+    assert read_log(folder / "log")["hindsight"].all() == (ranked != DAY)
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary"])
+def test_a_date_with_too_little_history_gives_an_empty_ranking_and_the_reasons(
+    folder: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    empty = {"json": "[]", "table": "No ticker can be forecast."}
+    for style in ("csv", "json", "table"):
+        assert run(folder, kind, "--as-of", "2010-01-20", "--format", style) == 0
+        shown = capsys.readouterr()
+        assert shown.err.count("is not ranked: ") == 24
+        assert shown.out.strip() == empty.get(style, shown.out.strip())
+        assert style != "csv" or shown.out.startswith("rank,ticker,date,")
+        assert len(shown.out.splitlines()) == 1
+    assert not (folder / "log").exists()
+    assert run(folder, kind, "--as-of", "2009-12-31") == 2
+    assert "must not be before the first bar; got 2009-12-31" in capsys.readouterr().err
+
+
+def test_tickers_are_found_in_any_case_and_unknown_ones_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, "regression", "--tickers", "t007,T003", "--format", "json") == 0
+    found = {row["ticker"] for row in json.loads(capsys.readouterr().out)}
+    assert found == {"T003", "T007"}
+    assert run(folder, "regression", "--tickers", "t007", "nope") == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and "The model does not know nope: its universe is T000" in shown.err
 
 
 def test_an_interval_is_the_cards_multiple_of_the_tickers_volatility(
