@@ -18,6 +18,7 @@ from src.v2.errors import OmninmoError, TrackingError
 
 if TYPE_CHECKING:
     from src.v2.lifecycle.monitor_records import MonitorResult
+    from src.v2.model_source import ModelSource
     from src.v2.tracking.runs import TrackedRun
 
 COMMAND = "python -m src.v2.monitor"
@@ -64,10 +65,11 @@ def _monitor(first: Config, argv: Sequence[str], run_log: RunLog) -> MonitorResu
     config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=card_overlay(card))
     refuse_unnamed_modules(first, card)
     now = dt.datetime.now().astimezone()
-    result = _look(config, source.path, source.shown, now)
+    result = _look(config, source, now)
     name = f"monitor_{now:%Y%m%d_%H%M%S}"
     report = _write(config, result, name, now)
-    with training_run(config.mlflow, run_name=name, tags=_tags(config, result, now)) as run:
+    tags = _tags(config, source, result, now)
+    with training_run(config.mlflow, run_name=name, tags=tags) as run:
         problem = _log(result, run, report, run_log)
         where = "not logged: mlflow.enabled is false"
         if config.mlflow.enabled:
@@ -81,16 +83,19 @@ def _monitor(first: Config, argv: Sequence[str], run_log: RunLog) -> MonitorResu
     return result
 
 
-def _look(config: Config, path: Path, shown: str, now: dt.datetime) -> MonitorResult:
+def _look(config: Config, source: ModelSource, now: dt.datetime) -> MonitorResult:
     """Read the log and the bars, and make every check."""
     from src.v2.decision_rows import decision_rows
-    from src.v2.lifecycle.monitoring import monitor_model
+    from src.v2.lifecycle.monitoring import Standing, monitor_model
     from src.v2.lifecycle.prediction_log import read_log
     from src.v2.lifecycle.state_checks import newest_rows
     from src.v2.model_source import load_model_bars
     from src.v2.modeling.model_file import read_card, read_drift_reference
 
-    card = read_card(path)
+    card = read_card(source.path)
+    standing = None
+    if source.registered is not None and source.version is not None:
+        standing = Standing(source.registered, source.version, source.alias)
     log = read_log(config.paths.predictions_dir)
     held = load_model_bars(config, card)
     frame = decision_rows(held.bars, card, held.market, held.context, held.universe).frame
@@ -98,11 +103,12 @@ def _look(config: Config, path: Path, shown: str, now: dt.datetime) -> MonitorRe
         log,
         held.bars,
         newest_rows(frame, held.bars, card),
-        read_drift_reference(path),
+        read_drift_reference(source.path),
         card,
         config.monitor,
-        shown=shown,
+        shown=source.shown,
         today=now.date(),
+        standing=standing,
     )
 
 
@@ -170,13 +176,17 @@ def _log(
     return None
 
 
-def _tags(config: Config, result: MonitorResult, now: dt.datetime) -> dict[str, str]:
+def _tags(
+    config: Config, source: ModelSource, result: MonitorResult, now: dt.datetime
+) -> dict[str, str]:
     """Tags that looks are found by."""
+    told = {"registered": source.registered, "version": source.version, "alias": source.alias}
     return {
         "kind": "monitor",
         "env": config.env,
         "monitored_model": result.model,
         "monitored_model_id": result.model_id,
+        **{f"monitored_{name}": value for name, value in told.items() if value},
         "data_source": config.data.source,
         "config_fingerprint": config.fingerprint,
         "run_timestamp": now.isoformat(timespec="seconds"),

@@ -14,9 +14,17 @@ import numpy.typing as npt
 import polars as pl
 
 from src.v2.evaluation.metrics import daily_ic
-from src.v2.evaluation.significance import MIN_COSINES, ewc_interval, ewc_standard_error
+from src.v2.evaluation.significance import ewc_interval, ewc_standard_error
 from src.v2.evaluation_records import Interval
 from src.v2.lifecycle.monitor_records import MonitorCheck, Outcome
+from src.v2.lifecycle.promises import (
+    error_of,
+    interval_numbers,
+    joined,
+    outcome_of,
+    unable,
+)
+from src.v2.modeling.labels import MIN_TICKERS_PER_DATE
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.walk_forward import probability_column
 from src.v2.summary_text import between, shown
@@ -46,20 +54,24 @@ def check_skill(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) 
     found, promise = ewc_interval(series, overlap), _promise(card)
     error, freedom = ewc_standard_error(series, overlap)
     dates = card.out_of_sample.get("cv_dates", 0.0)
-    scale, freed = _joined((error, freedom), _error_of(promise.low, promise.high, dates, card))
+    scale, freed = joined(
+        (error, freedom), error_of(promise.low, promise.high, dates, card.forward_days)
+    )
     p = float(stats.t.cdf((found.mean - promise.mean) / scale, freed)) if scale > 0 else NAN
-    words = _unable(len(series), overlap, error)
+    words = unable(len(series), overlap, error)
+    if rows.height and not len(series):
+        words = f"no date with {MIN_TICKERS_PER_DATE} tickers, and ranks of fewer say nothing"
     if not words and not math.isfinite(p):
         words = "the card holds no interval of the walk-forward's rank IC to hold it against"
     words = f"; {words}" if words else f"; p {shown(p, 'chance')} for being no worse"
     return MonitorCheck(
         "skill",
         "Does the ranking hold what the walk-forward promised?",
-        _outcome(p < rate, math.isfinite(p)),
+        outcome_of(p < rate, math.isfinite(p)),
         f"rank IC {between(found, 'ic')} on {len(series):,} dates; promised "
         f"{between(promise, 'ic')}{words}",
         f"realised rank IC below the promised one, one-sided p < {rate:g}",
-        {**_numbers("rank_ic", found), "rank_ic_promised": promise.mean, "rank_ic_p": p},
+        {**interval_numbers("rank_ic", found), "rank_ic_promised": promise.mean, "rank_ic_p": p},
     )
 
 
@@ -68,28 +80,6 @@ def _promise(card: ModelCard) -> Interval:
     names = ("cv_rank_ic_pooled", "cv_rank_ic_low", "cv_rank_ic_high")
     mean, low, high = (card.out_of_sample.get(name, NAN) for name in names)
     return Interval(mean, low, high, 0)
-
-
-def _error_of(low: float, high: float, dates: float, card: ModelCard) -> tuple[float, float]:
-    """Read the standard error and the degrees of freedom off a 95% interval of training."""
-    from scipy import stats
-
-    freedom = dates // (2 * card.forward_days)
-    if freedom < 1:
-        return NAN, NAN
-    return (high - low) / 2 / float(stats.t.ppf(0.975, freedom)), freedom
-
-
-def _joined(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    """Join two independent errors; the degrees of freedom are those of Welch and Satterthwaite.
-
-    NaN where one of them is not known.
-    """
-    (error, freedom), (other_error, other_freedom) = one, other
-    total = error**2 + other_error**2
-    if not total > 0:
-        return NAN, NAN
-    return total**0.5, total**2 / (error**4 / freedom + other_error**4 / other_freedom)
 
 
 def check_coverage(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) -> MonitorCheck:
@@ -119,19 +109,19 @@ def check_coverage(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: floa
     series = _daily(told.filter(pl.col("coverage") == level), inside)
     found = ewc_interval(series, overlap)
     error, freedom = ewc_standard_error(series, overlap)
-    scale, freed = _joined((error, freedom), _promised_coverage(card, level))
+    scale, freed = joined((error, freedom), _promised_coverage(card, level))
     p = 2 * float(stats.t.sf(abs(found.mean - level) / scale, freed)) if scale > 0 else NAN
-    words = _unable(len(series), overlap, error)
+    words = unable(len(series), overlap, error)
     if not words and not math.isfinite(p):
         words = "the card does not tell how sure its intervals are"
     words = f"; {words}" if words else f"; p {shown(p, 'chance')} for no gap"
     return MonitorCheck(
         "coverage",
         question,
-        _outcome(p < rate, math.isfinite(p)),
+        outcome_of(p < rate, math.isfinite(p)),
         f"{level:.0%} intervals held {between(found, 'share')} on {len(series):,} dates{words}",
         rule,
-        {**_numbers("coverage", found), "coverage_level": level, "coverage_p": p},
+        {**interval_numbers("coverage", found), "coverage_level": level, "coverage_p": p},
     )
 
 
@@ -140,7 +130,7 @@ def _promised_coverage(card: ModelCard, level: float) -> tuple[float, float]:
     known = None if card.intervals is None else card.intervals.at(level)
     if card.intervals is None or known is None or known.low is None or known.high is None:
         return NAN, NAN
-    return _error_of(known.low, known.high, card.intervals.measured_dates, card)
+    return error_of(known.low, known.high, card.intervals.measured_dates, card.forward_days)
 
 
 def check_calibration(
@@ -170,8 +160,8 @@ def check_calibration(
     found = ewc_interval(series, overlap, 1 - rate)
     known = math.isfinite(found.low)
     gap = known and found.high > found.low and not found.low <= 0 <= found.high
-    words = _unable(len(series), overlap, found.low)
-    outcome: Outcome = "note" if gap and not classes else _outcome(gap, known)
+    words = unable(len(series), overlap, found.low)
+    outcome: Outcome = "note" if gap and not classes else outcome_of(gap, known)
     return MonitorCheck(
         "calibration",
         question,
@@ -179,12 +169,12 @@ def check_calibration(
         f"{what}: {between(found, 'signed')} on {len(series):,} dates"
         + (f"; {words}" if words else ""),
         rule,
-        _numbers("calibration", found),
+        interval_numbers("calibration", found),
     )
 
 
 def compare_models(
-    rows: pl.DataFrame, others: pl.DataFrame, name: str, overlap: int
+    rows: pl.DataFrame, others: pl.DataFrame, name: str, overlap: int, base: str = "this model"
 ) -> MonitorCheck:
     """Compare the daily rank IC of another model on the same dates and tickers.
 
@@ -192,16 +182,11 @@ def compare_models(
     ----------
     rows, others
         | date | ticker | score | forward_return | of predictions of both that count.
-    name
-        Of the other model.
+    name, base
+        Of the other model, and of what `rows` are of.
     """
-    both = rows.join(others.select("date", "ticker", other="score"), on=["date", "ticker"])
-    ours = daily_ic(both)
-    theirs = daily_ic(both.with_columns(score="other"))
-    series = theirs["rank_ic"].to_numpy() - ours["rank_ic"].to_numpy()
-    found = ewc_interval(series, overlap)
-    known = math.isfinite(found.low)
-    words = _unable(len(series), overlap, found.low)
+    found, dates = paired_margin(rows, others, overlap)
+    words = unable(dates, overlap, found.low)
     if found.low > 0:
         words = "it ranks better"
     elif found.high < 0:
@@ -209,12 +194,27 @@ def compare_models(
     return MonitorCheck(
         "challenger",
         f"Does {name} rank better on the same dates?",
-        "note" if found.low > 0 else _outcome(False, known),
-        f"its rank IC less this model's: {between(found, 'ic')} on {len(series):,} dates"
+        "note" if found.low > 0 else outcome_of(False, math.isfinite(found.low)),
+        f"its rank IC less {base}'s: {between(found, 'ic')} on {dates:,} dates"
         + (f"; {words}" if words else ""),
         "",
-        _numbers("challenger_margin", found),
+        interval_numbers("challenger_margin", found),
     )
+
+
+def paired_margin(rows: pl.DataFrame, others: pl.DataFrame, overlap: int) -> tuple[Interval, int]:
+    """Give the mean daily rank IC of `others` less that of `rows`, and the dates of both.
+
+    Parameters
+    ----------
+    rows, others
+        As for `compare_models`; dates and tickers that only one has are left out.
+    """
+    theirs_too = others.select("date", "ticker", other="score").drop_nulls()
+    both = rows.drop_nulls("score").join(theirs_too, on=["date", "ticker"])
+    ours = daily_ic(both)["rank_ic"].to_numpy()
+    theirs = daily_ic(both.with_columns(score="other"))["rank_ic"].to_numpy()
+    return ewc_interval(theirs - ours, overlap), len(ours)
 
 
 def _daily(rows: pl.DataFrame, value: pl.Expr) -> Series:
@@ -223,27 +223,5 @@ def _daily(rows: pl.DataFrame, value: pl.Expr) -> Series:
     return daily["value"].to_numpy()
 
 
-def _outcome(alarm: bool, known: bool) -> Outcome:
-    if not known:
-        return "too early"
-    return "alarm" if alarm else "ok"
-
-
-def _unable(dates: int, overlap: int, found: float) -> str:
-    """Say why there is no interval; empty where there is one."""
-    if math.isfinite(found):
-        return ""
-    if not dates:
-        return "no outcome counts yet"
-    needed = 2 * MIN_COSINES * overlap
-    if dates >= needed:
-        return "too little variation to tell"
-    return f"too few dates to tell: {needed:,} are needed, 12 times {overlap} that overlap"
-
-
 def _silent(name: str, question: str, words: str, rule: str) -> MonitorCheck:
     return MonitorCheck(name, question, "too early", words, rule)
-
-
-def _numbers(key: str, found: Interval) -> dict[str, float]:
-    return {key: found.mean, f"{key}_low": found.low, f"{key}_high": found.high}

@@ -106,7 +106,8 @@ def _train_and_ask_too_early(desk: Desk) -> None:
     out, _ = desk.run("train", *desk.on("GOOD"), *QUICK, "--register")
     assert "Verdict: evidence" in out
     assert "registered as version 1 of stock_prediction, challenger: " in out
-    assert f"python -m src.v2.promote --mlflow.tracking-uri {desk.place.store}" in out
+    there = f"--mlflow.tracking-uri {shlex.quote(desk.place.store)}"
+    assert f"python -m src.v2.promote {there}" in out
     # Without an audit nobody becomes champion, and predict says how one does.
     out, _ = desk.run("promote", code=3)
     assert "audit NO never audited" in out and "there is still no champion" in out
