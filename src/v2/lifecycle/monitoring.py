@@ -42,6 +42,11 @@ class Standing:
     version: str
     alias: str | None
 
+    @property
+    def shown(self) -> str:
+        """Name for a reader, without the alias."""
+        return f"{self.name} version {self.version}"
+
 
 def monitor_model(
     log: pl.DataFrame,
@@ -81,30 +86,18 @@ def monitor_model(
     """
     same = (pl.col("forward_days") == card.forward_days) & (pl.col("entry_lag") == card.entry_lag)
     alike = _with_own_promise(log.filter(same), card)
-    own = alike.filter(pl.col("model_id") == model_id(card))
-    alias = None if standing is None else standing.alias
-    held = alike.clear()
-    if standing is not None and alias:
-        held = rows_as(alike, standing.name, alias)
-    if own.is_empty() and held.is_empty():
-        raise DataError(
-            f"The log holds no prediction of {shown}. Run predict with this model first, or name "
-            "another with --model."
-        )
+    own, held = _rankings(alike, card, standing, shown)
     look = _Look(alike, outcomes(bars, card), bars["date"].unique().sort(), card, config)
-    found = look.realise(own)
-    reign = look.realise(held, keys=("date",))
-    changed = bool((held["model_id"] != model_id(card)).any())
+    found, reign = look.realise(own), look.realise(held, keys=("date",))
     drift, moves = check_drift(reference, rows, card, config)
     checks = [*look.promised(found.rows), drift]
     if standing is not None:
-        checks = [
-            replace(check, of=f"{standing.name} version {standing.version}") for check in checks
-        ]
+        checks = [replace(check, of=standing.shown) for check in checks]
+    alias, base = None if standing is None else standing.alias, found.rows
+    changed = bool((reign.rows["model_id"] != model_id(card)).any())
     if changed and alias:
-        rate = config.alarm_rate
-        checks.append(check_record(reign.rows, alias, look.overlap(reign.rows), rate))
-    base = reign.rows if changed else found.rows
+        base = reign.rows
+        checks.append(check_record(base, alias, look.overlap(base), config.alarm_rate))
     checks += [
         check_age(look.day, today, config.max_age),
         check_missing(_later(found.last_live, reign.last_live), look.sessions, config.max_missing),
@@ -124,6 +117,21 @@ def monitor_model(
         versions=version_records(alike, look.by_model(), base, look.sessions, card),
         alias=_alias_record(alias, held, reign),
     )
+
+
+def _rankings(
+    log: pl.DataFrame, card: ModelCard, standing: Standing | None, shown: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Take the rankings of the model, and those of its alias by whichever version."""
+    own, held = log.filter(pl.col("model_id") == model_id(card)), log.clear()
+    if standing is not None and standing.alias:
+        held = rows_as(log, standing.name, standing.alias)
+    if own.is_empty() and held.is_empty():
+        raise DataError(
+            f"The log holds no prediction of {shown}. Run predict with this model first, or name "
+            "another with --model."
+        )
+    return own, held
 
 
 def _with_own_promise(log: pl.DataFrame, card: ModelCard) -> pl.DataFrame:

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -76,12 +77,13 @@ def look(
     number: int,
     alias: str | None = "champion",
     promised: float = 0.2,
+    **changes: Any,
 ) -> MonitorResult:
     """Look at a version on the evening of the last bars."""
     card, standing = version(number, promised), Standing("r", str(number), alias)
     shown = f"r version {number} ({alias})"
     return monitor_model(
-        *(pl.concat(logs), bars_of(), NO_ROWS, None, card, MonitorConfig()),
+        *(pl.concat(logs), bars_of(), NO_ROWS, None, card, MonitorConfig(**changes)),
         shown=shown,
         today=DAYS[-1],
         standing=standing,
@@ -180,6 +182,13 @@ def test_of_two_champions_of_one_date_the_first_counts() -> None:
     expected = daily(first) | later
     found = check_of(result, "record").numbers["record_rank_ic"]
     assert found == pytest.approx(np.mean(list(expected.values())))
+
+
+def test_a_champion_of_long_ago_has_no_record_any_more() -> None:
+    logs = [log_of(1, LOGGED[:50]), log_of(2, LOGGED[50:])]
+    names = {check.name for check in look(logs, 2, sessions=350).checks}
+    assert "record" not in names
+    assert "record" in {check.name for check in look(logs, 2, sessions=351).checks}
 
 
 def test_a_champion_of_today_is_looked_at_before_its_first_forecast() -> None:
