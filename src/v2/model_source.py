@@ -228,13 +228,17 @@ def load_model_bars(config: Config, card: ModelCard, as_of: dt.date | None = Non
     bars, market, _ = load_bars(
         config.data, tuple(config.features.columns), config.paths.bars_dir, progress_bar
     )
-    newest = bars["date"].max()
+    oldest, newest = bars["date"].min(), bars["date"].max()
+    assert isinstance(oldest, dt.date) and isinstance(newest, dt.date)
     if as_of is not None:
         bars = bars.filter(pl.col("date") <= as_of)
         market = None if market is None else market.filter(pl.col("date") <= as_of)
         if bars.is_empty():
-            raise DataError(f"--as-of must not be before the first bar; got {as_of}.")
+            raise DataError(
+                f"--as-of must not be before the first bar, of {oldest}; got {as_of}. Name a later "
+                "date, or take more history: --period."
+            )
     day = bars["date"].max()
-    assert isinstance(day, dt.date) and isinstance(newest, dt.date)
+    assert isinstance(day, dt.date)
     universe = source_universe(config.data)
     return ModelBars(bars, market, context, universe, day, day < newest)

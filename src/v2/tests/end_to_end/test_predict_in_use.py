@@ -115,7 +115,9 @@ def test_a_date_with_too_little_history_gives_an_empty_ranking_and_the_reasons(
         assert len(shown.out.splitlines()) == 1
     assert not (folder / "log").exists()
     assert run(folder, kind, "--as-of", "2009-12-31") == 2
-    assert "must not be before the first bar; got 2009-12-31" in capsys.readouterr().err
+    assert (
+        "must not be before the first bar, of 2010-01-04; got 2009-12-31" in capsys.readouterr().err
+    )
 
 
 def test_tickers_are_found_in_any_case_and_unknown_ones_are_refused(
