@@ -62,7 +62,7 @@ report: ## Write the newest run's report again, or that of RUN=<run id> from MLf
 	$(PYTHON) -m src.v2.report $(if $(RUN),--run '$(subst ','\'',$(RUN))') $(ARGS)
 
 .PHONY: predict
-predict: ## Rank the tickers by the newest model
+predict: ## Rank the tickers by the champion, or by the newest model
 	$(SET_UP)
 	$(PYTHON) -m src.v2.predict $(ARGS)
 

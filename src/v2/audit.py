@@ -253,7 +253,9 @@ def _print(
 
     where = "not logged: mlflow.enabled is false"
     if config.mlflow.enabled:
-        where = f"run {run.run_id} in {run.tracking_uri}; see it with: make mlflow"
+        from src.v2.tracking.viewing import how_to_see
+
+        where = f"run {run.run_id} in {run.tracking_uri}; {how_to_see(config.mlflow, run)}"
         if not logged:
             where = "not logged in full, see the error below"
     print_audit([_audited(config, coverage), f"report: {report}", f"MLflow: {where}"], checks)

@@ -102,7 +102,9 @@ def compare(base: Config, arms: Sequence[Arm]) -> Comparison:
     page = next(path for path in files.values() if path.suffix == ".md")
     sys.stdout.write(f"  {trial_line(done.trials)}\n  table: {page}\n")
     if run.run_id:
-        sys.stdout.write(f"  MLflow: run {run.run_id}; see it with: make mlflow\n")
+        from src.v2.tracking.viewing import how_to_see
+
+        sys.stdout.write(f"  MLflow: run {run.run_id}; {how_to_see(base.mlflow, run)}\n")
         sys.stdout.write(f"  side by side: {side_by_side}\n")
     return comparison
 

@@ -62,7 +62,9 @@ class PredictConfig(Section):
     """What the predict command shows."""
 
     model: str | None = Field(
-        None, description="model folder, or models:/name@alias or models:/name/3; empty: the newest"
+        None,
+        description="model folder, models:/name@alias, models:/name/3, champion or newest; "
+        "empty: the champion, or the newest where none was promoted",
     )
     tickers: Names = Field((), description="show only these; all of the universe are ranked")
     format: Literal["table", "csv", "json"] = "table"
@@ -78,7 +80,9 @@ class MonitorConfig(Section):
     """What the monitor command looks at, and what makes it raise an alarm."""
 
     model: str | None = Field(
-        None, description="model folder, or models:/name@alias or models:/name/3; empty: the newest"
+        None,
+        description="model folder, models:/name@alias, models:/name/3, champion or newest; "
+        "empty: the champion, or the newest where none was promoted",
     )
     alarm_rate: float = Field(
         0.01, gt=0, le=0.1, description="chance of each alarm, at one look, where nothing is wrong"
@@ -102,8 +106,8 @@ class ServeConfig(Section):
 
     model: str | None = Field(
         None,
-        description="model folder, models:/name@alias, models:/name/3, or a built package; "
-        "empty: the newest model",
+        description="model folder, models:/name@alias, models:/name/3, champion, newest, or a "
+        "built package; empty: the champion, or the newest where none was promoted",
     )
     port: int = Field(5001, ge=1, le=65535, description="port on 127.0.0.1")
     build_only: Path | None = Field(

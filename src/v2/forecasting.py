@@ -111,7 +111,7 @@ def _scored(
     decision: Decision, model: FittedModel, card: ModelCard, multiple: float | None
 ) -> pl.DataFrame:
     """Forecast each ticker, and show the forecast as it was evaluated."""
-    raw = model.predict(decision.matrix)
+    raw = _asked(model, decision, len(card.classes))
     rows = decision.table.select("ticker", "date", "close").with_columns(
         pl.Series("score", ranking_score(raw, len(card.classes)))
     )
@@ -129,6 +129,13 @@ def _scored(
             for code, name in enumerate(card.classes)
         ]
     )
+
+
+def _asked(model: FittedModel, decision: Decision, classes: int) -> npt.NDArray[np.float32]:
+    """Ask the model; without a row libraries give arrays of other shapes, so it is not asked."""
+    if decision.table.height:
+        return model.predict(decision.matrix)
+    return np.zeros((0, classes) if classes else 0, dtype=np.float32)
 
 
 def interval_multiple(card: ModelCard, coverage: float) -> float | None:

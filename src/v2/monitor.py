@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING
 
 from src.v2.config import Config
 from src.v2.config_sources import load_config
-from src.v2.console import RunLog, log_to, run_command
+from src.v2.console import RunLog, log_to, run_command, show_note
 from src.v2.errors import OmninmoError, TrackingError
 
 if TYPE_CHECKING:
     from src.v2.lifecycle.monitor_records import MonitorResult
+    from src.v2.model_source import ModelSource
     from src.v2.tracking.runs import TrackedRun
 
 COMMAND = "python -m src.v2.monitor"
 SHORT_FLAGS = {"monitor.model": "model", "data.period": "period"}
 ABOUT = """\
-Check a model in use: logged predictions against what came, drift, bars that stay away.
+Check the model in use: logged predictions against what came, drift, bars that stay away. It is
+the registry's champion, or the newest model where none was promoted. --model names another.
 
   python -m src.v2.monitor
+  python -m src.v2.monitor --model newest
   python -m src.v2.monitor --model models/st_predictor_regression_20240102_030405
   0 7 * * 1-5  cd omninmo && .venv/bin/python -m src.v2.monitor || mail -s alarm me
 
@@ -53,20 +56,24 @@ def _monitor(first: Config, argv: Sequence[str], run_log: RunLog) -> MonitorResu
     from src.v2.model_source import card_overlay, find_model, refuse_unnamed_modules
     from src.v2.modeling.model_file import read_card
     from src.v2.tracking.runs import training_run
+    from src.v2.tracking.viewing import how_to_see
 
     source = find_model(first.monitor.model, first)
+    for told in source.notes:
+        show_note(told)
     card = read_card(source.path)
     config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=card_overlay(card))
     refuse_unnamed_modules(first, card)
     now = dt.datetime.now().astimezone()
-    result = _look(config, source.path, source.shown, now)
+    result = _look(config, source, now)
     name = f"monitor_{now:%Y%m%d_%H%M%S}"
     report = _write(config, result, name, now)
-    with training_run(config.mlflow, run_name=name, tags=_tags(config, result, now)) as run:
+    tags = _tags(config, source, result, now)
+    with training_run(config.mlflow, run_name=name, tags=tags) as run:
         problem = _log(result, run, report, run_log)
         where = "not logged: mlflow.enabled is false"
         if config.mlflow.enabled:
-            where = f"run {run.run_id} in {run.tracking_uri}; see it with: make mlflow"
+            where = f"run {run.run_id} in {run.tracking_uri}; {how_to_see(config.mlflow, run)}"
         if problem is not None:
             where = "not logged in full, see the error below"
         print_monitor(result, [f"report: {report}", f"MLflow: {where}"])
@@ -76,16 +83,19 @@ def _monitor(first: Config, argv: Sequence[str], run_log: RunLog) -> MonitorResu
     return result
 
 
-def _look(config: Config, path: Path, shown: str, now: dt.datetime) -> MonitorResult:
+def _look(config: Config, source: ModelSource, now: dt.datetime) -> MonitorResult:
     """Read the log and the bars, and make every check."""
     from src.v2.decision_rows import decision_rows
-    from src.v2.lifecycle.monitoring import monitor_model
+    from src.v2.lifecycle.monitoring import Standing, monitor_model
     from src.v2.lifecycle.prediction_log import read_log
     from src.v2.lifecycle.state_checks import newest_rows
     from src.v2.model_source import load_model_bars
     from src.v2.modeling.model_file import read_card, read_drift_reference
 
-    card = read_card(path)
+    card = read_card(source.path)
+    standing = None
+    if source.registered is not None and source.version is not None:
+        standing = Standing(source.registered, source.version, source.alias)
     log = read_log(config.paths.predictions_dir)
     held = load_model_bars(config, card)
     frame = decision_rows(held.bars, card, held.market, held.context, held.universe).frame
@@ -93,11 +103,12 @@ def _look(config: Config, path: Path, shown: str, now: dt.datetime) -> MonitorRe
         log,
         held.bars,
         newest_rows(frame, held.bars, card),
-        read_drift_reference(path),
+        read_drift_reference(source.path),
         card,
         config.monitor,
-        shown=shown,
+        shown=source.shown,
         today=now.date(),
+        standing=standing,
     )
 
 
@@ -165,13 +176,17 @@ def _log(
     return None
 
 
-def _tags(config: Config, result: MonitorResult, now: dt.datetime) -> dict[str, str]:
+def _tags(
+    config: Config, source: ModelSource, result: MonitorResult, now: dt.datetime
+) -> dict[str, str]:
     """Tags that looks are found by."""
+    told = {"registered": source.registered, "version": source.version, "alias": source.alias}
     return {
         "kind": "monitor",
         "env": config.env,
         "monitored_model": result.model,
         "monitored_model_id": result.model_id,
+        **{f"monitored_{name}": value for name, value in told.items() if value},
         "data_source": config.data.source,
         "config_fingerprint": config.fingerprint,
         "run_timestamp": now.isoformat(timespec="seconds"),

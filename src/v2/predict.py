@@ -32,10 +32,12 @@ SHORT_FLAGS = {
     "data.period": "period",
 }
 ABOUT = """\
-Rank the latest date of a model's universe, by the newest model unless --model names one.
+Rank the latest date of a model's universe: by the registry's champion, or by the newest model
+where none was promoted. --model names another.
 
   python -m src.v2.predict --format csv > ranking.csv
   python -m src.v2.predict --tickers AAPL MSFT --format json
+  python -m src.v2.predict --model newest
 
 Each ranking is added to the log in paths.predictions_dir, whole; --predict.log false leaves it out.
 Source, tickers, calendar and series of context are those the model was trained on, unless flags
@@ -77,8 +79,11 @@ def _command(argv: Sequence[str]) -> int:
         config = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=card_overlay(card))
         refuse_unnamed_modules(first, card)
         held = load_model_bars(config, card, config.predict.as_of)
+        config = with_known_tickers(config, card, held)
         forecast = _forecast(config, held, model, card)
         show_note(f"model {source.shown}, trained on rows up to {card.train_last}.")
+        for told in source.notes:
+            show_note(told)
         show_note(_past_skill(card))
         show_note(interval_words(card, config.predict.coverage))
         _report_absent(forecast, config)
@@ -100,18 +105,40 @@ def _forecast(config: Config, held: ModelBars, model: Any, card: ModelCard) -> F
     from src.v2.features.compile_note import compiling_told
 
     _check_age(held.day, config.predict.as_of or dt.date.today(), config.predict.max_age)
+    coverage = config.predict.coverage
+    with compiling_told(show_note):
+        return predict(held.bars, model, card, held.market, held.context, held.universe, coverage)
+
+
+def with_known_tickers(config: Config, card: ModelCard, held: ModelBars) -> Config:
+    """Write the tickers asked for as the universe does, whatever their case.
+
+    Raises
+    ------
+    DataError
+        When the universe lacks one of them.
+    """
     universe = held.universe
     known = card.tickers if universe is None else universe.members_on(held.day)
-    unknown = sorted(set(config.predict.tickers) - set(known))
+    by_case: dict[str, list[str]] = {}
+    for name in known:
+        by_case.setdefault(name.upper(), []).append(name)
+    meant: list[str] = []
+    unknown: list[str] = []
+    for name in config.predict.tickers:
+        alike = [name] if name in known else by_case.get(name.upper(), [])
+        if len(alike) == 1:
+            meant += alike
+        else:
+            unknown.append(name)
     if unknown:
         raise DataError(
-            f"The model does not know {', '.join(unknown)}: its universe is "
+            f"The model does not know {', '.join(sorted(set(unknown)))}: its universe is "
             f"{', '.join(known[:10])}{', …' if len(known) > 10 else ''} "
             f"({len(known)} tickers). Train with them, or leave them out."
         )
-    coverage = config.predict.coverage
-    with compiling_told(show_note):
-        return predict(held.bars, model, card, held.market, held.context, universe, coverage)
+    wish = config.predict.model_copy(update={"tickers": tuple(meant)})
+    return config.model_copy(update={"predict": wish})
 
 
 def _log(
@@ -133,6 +160,8 @@ def _log(
         registered=source.registered,
         version=source.version,
         alias=source.alias,
+        roles=source.roles,
+        chosen=source.chosen,
     )
     try:
         append_ranking(config.paths.predictions_dir, card, ranking)

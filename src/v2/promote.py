@@ -63,9 +63,8 @@ def _command(argv: Sequence[str]) -> int:
                 show_note(f"nothing is registered as {name!r}. make train ARGS=--register does so.")
             return 0
         if wish.rollback:
-            sys.stdout.write(
-                promotion_text.promotion_text(promotion.roll_back(config), wish.format)
-            )
+            back = promotion.roll_back(config)
+            sys.stdout.write(promotion_text.promotion_text(back, wish.format, config.mlflow))
             return 0
         if wish.run is not None:
             made = registration.register_run(config, wish.run)
@@ -73,7 +72,7 @@ def _command(argv: Sequence[str]) -> int:
         if wish.audit:
             _audit_where_needed(config)
         done = promotion.promote(config)
-        sys.stdout.write(promotion_text.promotion_text(done, wish.format))
+        sys.stdout.write(promotion_text.promotion_text(done, wish.format, config.mlflow))
         return REFUSED if done.outcome == "refused" else 0
 
 

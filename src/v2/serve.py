@@ -117,6 +117,8 @@ def _newest(config: Config, argv: Sequence[str]) -> tuple[ModelSource, Scorer]:
     from src.v2.serving.reference import cut_reference
 
     source = find_model(config.serve.model, config)
+    for told in source.notes:
+        show_note(told)
     model, card = load(source.path)
     own = load_config(argv, SHORT_FLAGS, COMMAND, ABOUT, overlay=card_overlay(card))
     refuse_unnamed_modules(config, card)

@@ -179,6 +179,7 @@ def _register(
 ) -> tuple[str, OmninmoError | None]:
     """Register the model as challenger; give the words for the summary, or what went wrong."""
     from src.v2.lifecycle.registration import register_challenger
+    from src.v2.tracking.viewing import registry_command
 
     try:
         version = register_challenger(config, run_id, trained.card)
@@ -186,7 +187,8 @@ def _register(
         error.add_note(f"the model is saved in {written.model}, its run {run_id} is logged")
         return "", error
     name = config.mlflow.registered_model_name
-    return f"; registered as version {version.version} of {name}, challenger: make promote", None
+    ask = registry_command(config.mlflow, "promote")
+    return f"; registered as version {version.version} of {name}, challenger: {ask}", None
 
 
 def _print(trained: Trained, written: Written, run_line: str, place: str | None) -> None:
@@ -261,9 +263,11 @@ def _tags(config: Config, coverage: Coverage, now: dt.datetime) -> dict[str, str
 def _run_line(config: Config, run: TrackedRun) -> str:
     if not config.mlflow.enabled:
         return "not logged: mlflow.enabled is false"
+    from src.v2.tracking.viewing import how_to_see
+
     return (
         f"run {run.run_id} of experiment {run.experiment_id} ({config.mlflow.experiment_name}) in "
-        f"{run.tracking_uri}; see it with: make mlflow"
+        f"{run.tracking_uri}; {how_to_see(config.mlflow, run)}"
     )
 
 

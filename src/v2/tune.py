@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from src.v2.lifecycle.trial_walks import Folds
     from src.v2.lifecycle.tuning import Tuned
     from src.v2.preparation import Prepared
+    from src.v2.tracking.runs import TrackedRun
 
 COMMAND = "python -m src.v2.tune"
 TRAIN = "python -m src.v2.train"
@@ -119,7 +120,7 @@ def tune(config: Config) -> Tuned:
                     tuned = conclude(study, space, prepared, config, folds)
                 files = write_tuning(tuned, space, folder)
                 log_tuning(tuned, space, files, run)
-    _print(tuned, files, run.run_id)
+    _print(tuned, files, config, run)
     return tuned
 
 
@@ -193,14 +194,16 @@ def _tags(prepared: Prepared, config: Config) -> dict[str, str]:
     }
 
 
-def _print(tuned: Tuned, files: Mapping[str, Path], run_id: str | None) -> None:
+def _print(tuned: Tuned, files: Mapping[str, Path], config: Config, run: TrackedRun) -> None:
     from src.v2.lifecycle.tuning_text import importance_line, tuning_sentences
 
     for line in (*tuning_sentences(tuned), importance_line(tuned.importance)):
         sys.stdout.write(f"{line}\n")
     sys.stdout.write(f"table: {files['tuning.md']}\nsettings: {files['tuned.yaml']}\n")
-    if run_id:
-        sys.stdout.write(f"MLflow: run {run_id}; see it with: make mlflow\n")
+    if run.run_id:
+        from src.v2.tracking.viewing import how_to_see
+
+        sys.stdout.write(f"MLflow: run {run.run_id}; {how_to_see(config.mlflow, run)}\n")
 
 
 def _next_command(words: Sequence[str], config: Config, tuned: Tuned) -> str:

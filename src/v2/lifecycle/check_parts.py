@@ -13,6 +13,7 @@ from src.v2.evaluation_records import Interval
 from src.v2.lifecycle.monitor_records import Outcome
 
 Series = npt.NDArray[np.float64]
+NAN = float("nan")
 
 
 def error_of_interval(low: float, high: float, dates: float, horizon: int) -> tuple[float, float]:
@@ -20,8 +21,12 @@ def error_of_interval(low: float, high: float, dates: float, horizon: int) -> tu
 
     Parameters
     ----------
+    low, high
+        Its bounds; NaN gives NaN.
     dates
         Dates that the interval was measured on.
+    horizon
+        Dates over which neighbouring labels overlap.
 
     Returns
     -------
@@ -32,8 +37,20 @@ def error_of_interval(low: float, high: float, dates: float, horizon: int) -> tu
 
     freedom = dates // (2 * horizon)
     if freedom < 1:
-        return float("nan"), float("nan")
+        return NAN, NAN
     return (high - low) / 2 / float(stats.t.ppf(0.975, freedom)), freedom
+
+
+def joined(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """Join two independent errors, each with its degrees of freedom, as Welch (1947) does.
+
+    NaN where one of them is not known.
+    """
+    (error, freedom), (other_error, other_freedom) = one, other
+    total = error**2 + other_error**2
+    if not total > 0:
+        return NAN, NAN
+    return total**0.5, total**2 / (error**4 / freedom + other_error**4 / other_freedom)
 
 
 def daily_mean(rows: pl.DataFrame, value: pl.Expr) -> Series:

@@ -9,6 +9,7 @@ import polars as pl
 from src.v2.evaluation.significance import ewc_standard_error
 from src.v2.evaluation_records import Interval
 from src.v2.lifecycle.check_parts import (
+    NAN,
     daily_mean,
     error_of_interval,
     interval_numbers,
@@ -20,7 +21,6 @@ from src.v2.modeling.model_card import ModelCard
 from src.v2.summary_text import between, shown
 
 QUESTION = "Do the intervals hold what they should?"
-NAN = float("nan")
 
 
 def check_coverage(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) -> MonitorCheck:

@@ -12,13 +12,10 @@ from collections.abc import Sequence
 import polars as pl
 
 from src.v2.evaluation.metrics import daily_ic
-from src.v2.evaluation.significance import (
-    POWER,
-    ewc_interval,
-    ewc_standard_error,
-)
+from src.v2.evaluation.significance import ewc_interval
 from src.v2.evaluation_records import Interval
 from src.v2.lifecycle.check_parts import (
+    NAN,
     daily_mean,
     error_of_interval,
     interval_numbers,
@@ -26,20 +23,17 @@ from src.v2.lifecycle.check_parts import (
     unable_words,
 )
 from src.v2.lifecycle.monitor_records import MonitorCheck, Outcome
+from src.v2.lifecycle.rank_promise import hold_ranks
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.walk_forward import probability_column
-from src.v2.summary_text import between, shown
-
-NAN = float("nan")
+from src.v2.summary_text import between
 
 
 def check_skill(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) -> MonitorCheck:
     """Hold the realised rank IC against that of the walk-forward.
 
-    The difference of the two means is divided by the root of the sum of their squared standard
-    errors; one-sided, by Student's t with the degrees of freedom of Welch (1947, Biometrika 34).
-    Without an alarm the model is not called sound where a model of no skill at all would be
-    found less often than 4 times in 5.
+    By `src.v2.lifecycle.rank_promise.hold_ranks`. Without an alarm the model is not called sound
+    where a model of no skill at all would be found less often than 4 times in 5.
 
     Parameters
     ----------
@@ -50,46 +44,19 @@ def check_skill(rows: pl.DataFrame, card: ModelCard, overlap: int, rate: float) 
     rate
         Chance of a false alarm.
     """
-    from scipy import stats
-
-    series = daily_ic(rows)["rank_ic"].to_numpy()
-    found, promise = ewc_interval(series, overlap), _promise(card)
-    own = ewc_standard_error(series, overlap)
-    dates = card.out_of_sample.get("cv_dates", 0.0)
-    scale, freed = _joined(
-        own, error_of_interval(promise.low, promise.high, dates, card.forward_days)
-    )
-    p = float(stats.t.cdf((found.mean - promise.mean) / scale, freed)) if scale > 0 else NAN
-    fall = float(stats.t.ppf(1 - rate, freed) + stats.t.ppf(POWER, freed)) * scale
-    words = unable_words(len(series), overlap, own[0])
-    if not words and not math.isfinite(p):
-        words = "the card holds no interval of the walk-forward's rank IC to hold it against"
-    outcome = outcome_of(p < rate, math.isfinite(p))
-    if outcome == "ok" and fall > promise.mean:
-        outcome = "cannot tell"
+    promise, dates = _promise(card), card.out_of_sample.get("cv_dates", 0.0)
+    doubt = error_of_interval(promise.low, promise.high, dates, card.forward_days)
+    silent = "the card holds no interval of the walk-forward's rank IC to hold it against"
+    test = hold_ranks(rows, promise.mean, doubt, overlap, rate, silent)
     return MonitorCheck(
         "skill",
         "Does the ranking hold what the walk-forward promised?",
-        outcome,
-        f"rank IC {between(found, 'ic')} on {len(series):,} dates; promised "
-        f"{between(promise, 'ic')}; {words or _power_words(p, fall, promise.mean)}",
+        test.outcome,
+        f"rank IC {between(test.found, 'ic')} on {test.dates:,} dates; promised "
+        f"{between(promise, 'ic')}; {test.words()}",
         f"realised rank IC below the promised one, one-sided p < {rate:g}",
-        {
-            **interval_numbers("rank_ic", found),
-            "rank_ic_promised": promise.mean,
-            "rank_ic_p": p,
-            "rank_ic_fall_found": fall,
-        },
+        test.numbers("rank_ic"),
     )
-
-
-def _power_words(p: float, fall: float, promise: float) -> str:
-    """Say what the test found, and what it would have found."""
-    told = (
-        f"p {shown(p, 'chance')} for being no worse; a fall of {fall:.4f} would be found 4 times "
-        "in 5"
-    )
-    return told if fall <= promise else f"{told}, which is more than was promised"
 
 
 def _promise(card: ModelCard) -> Interval:
@@ -97,18 +64,6 @@ def _promise(card: ModelCard) -> Interval:
     names = ("cv_rank_ic_pooled", "cv_rank_ic_low", "cv_rank_ic_high")
     mean, low, high = (card.out_of_sample.get(name, NAN) for name in names)
     return Interval(mean, low, high, 0)
-
-
-def _joined(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    """Join two independent errors; the degrees of freedom are those of Welch and Satterthwaite.
-
-    NaN where one of them is not known.
-    """
-    (error, freedom), (other_error, other_freedom) = one, other
-    total = error**2 + other_error**2
-    if not total > 0:
-        return NAN, NAN
-    return total**0.5, total**2 / (error**4 / freedom + other_error**4 / other_freedom)
 
 
 def check_calibration(
@@ -152,7 +107,7 @@ def check_calibration(
 
 
 def compare_models(
-    rows: pl.DataFrame, others: pl.DataFrame, name: str, overlap: int
+    rows: pl.DataFrame, others: pl.DataFrame, name: str, overlap: int, base: str = "this model"
 ) -> MonitorCheck:
     """Compare the daily rank IC of another model on the same dates and tickers.
 
@@ -160,16 +115,11 @@ def compare_models(
     ----------
     rows, others
         | date | ticker | score | forward_return | of predictions of both that count.
-    name
-        Of the other model.
+    name, base
+        Of the other model, and of what `rows` are of.
     """
-    both = rows.join(others.select("date", "ticker", other="score"), on=["date", "ticker"])
-    ours = daily_ic(both)
-    theirs = daily_ic(both.with_columns(score="other"))
-    series = theirs["rank_ic"].to_numpy() - ours["rank_ic"].to_numpy()
-    found = ewc_interval(series, overlap)
-    known = math.isfinite(found.low)
-    words = unable_words(len(series), overlap, found.low)
+    found, dates = paired_margin(rows, others, overlap)
+    words = unable_words(dates, overlap, found.low)
     if found.low > 0:
         words = "it ranks better"
     elif found.high < 0:
@@ -177,9 +127,24 @@ def compare_models(
     return MonitorCheck(
         "challenger",
         f"Does {name} rank better on the same dates?",
-        "note" if found.low > 0 else outcome_of(False, known),
-        f"its rank IC less this model's: {between(found, 'ic')} on {len(series):,} dates"
+        "note" if found.low > 0 else outcome_of(False, math.isfinite(found.low)),
+        f"its rank IC less {base}'s: {between(found, 'ic')} on {dates:,} dates"
         + (f"; {words}" if words else ""),
         "",
         interval_numbers("challenger_margin", found),
     )
+
+
+def paired_margin(rows: pl.DataFrame, others: pl.DataFrame, overlap: int) -> tuple[Interval, int]:
+    """Give the mean daily rank IC of `others` less that of `rows`, and the dates of both.
+
+    Parameters
+    ----------
+    rows, others
+        As for `compare_models`; dates and tickers that only one has are left out.
+    """
+    theirs_too = others.select("date", "ticker", other="score").drop_nulls()
+    both = rows.drop_nulls("score").join(theirs_too, on=["date", "ticker"])
+    ours = daily_ic(both)["rank_ic"].to_numpy()
+    theirs = daily_ic(both.with_columns(score="other"))["rank_ic"].to_numpy()
+    return ewc_interval(theirs - ours, overlap), len(ours)

@@ -8,7 +8,7 @@ Nothing needs to be kept between looks: the earlier one is made again, of what w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -28,27 +28,34 @@ Check = Callable[[pl.DataFrame, int], MonitorCheck]
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What the predictions of one model are held against.
+    """What the predictions of one model, or of one alias, are held against.
 
     Parameters
     ----------
     log
-        Rows of the model, see `src.v2.lifecycle.prediction_log.read_log`.
+        Rows of the model or the alias, see `src.v2.lifecycle.prediction_log.read_log`.
     came
         As `src.v2.lifecycle.realised.outcomes` gives it.
     sessions
         Sorted distinct dates of the bars.
+    keys
+        As for `src.v2.lifecycle.realised.realise`.
     """
 
     log: pl.DataFrame
     came: pl.DataFrame
     sessions: pl.Series
+    keys: Sequence[str] = ("model_id", "date")
 
     def until(self, earlier: int) -> Outcomes:
         """Give what was known so many sessions ago."""
         sessions = self.sessions.head(len(self.sessions) - earlier)
         known = pl.col("label_end") <= sessions.max()
-        return Outcomes(self.log, self.came.filter(known), sessions)
+        return replace(self, came=self.came.filter(known), sessions=sessions)
+
+    def realise(self, newest: int) -> Realised:
+        """Join the predictions of the newest sessions with what came."""
+        return realise(self.log, self.came, self.sessions, newest, self.keys)
 
 
 def waiting_sessions(card: ModelCard) -> int:
@@ -59,7 +66,7 @@ def waiting_sessions(card: ModelCard) -> int:
 def check_outcomes(
     known: Outcomes, found: Realised, card: ModelCard, config: MonitorConfig
 ) -> tuple[MonitorCheck, ...]:
-    """Hold predictions against what came, now and where something shows also a quarter ago.
+    """Hold the predictions of a model against what came, by `look_twice`.
 
     Parameters
     ----------
@@ -69,21 +76,43 @@ def check_outcomes(
     Returns
     -------
     tuple
-        The checks of skill, coverage (of returns) and calibration. What shows for the first
-        time is a note, and an alarm where it showed a quarter ago.
+        The checks of skill, coverage (of returns) and calibration.
     """
     rate = config.alarm_rate
     checks: list[Check] = [lambda rows, overlap: check_skill(rows, card, overlap, rate)]
     if not card.classes:
         checks.append(lambda rows, overlap: check_coverage(rows, card, overlap, rate))
     checks.append(lambda rows, overlap: check_calibration(rows, card.classes, overlap, rate))
+    return look_twice(checks, known, found, card, config)
+
+
+def look_twice(
+    checks: Sequence[Check],
+    known: Outcomes,
+    found: Realised,
+    card: ModelCard,
+    config: MonitorConfig,
+) -> tuple[MonitorCheck, ...]:
+    """Make checks now and, where one shows, also a quarter ago.
+
+    Parameters
+    ----------
+    checks
+        From predictions that count, and the dates of them that share days, to a check.
+    found
+        What counts of `known`.
+
+    Returns
+    -------
+    tuple
+        What shows for the first time is a note, and an alarm where it showed a quarter ago.
+    """
     now = [check(found.rows, _overlap(found.rows, known.sessions, card)) for check in checks]
     wait = waiting_sessions(card)
     if not any(each.outcome == "alarm" for each in now) or len(known.sessions) <= wait:
         return tuple(_repeated(each, None, wait) for each in now)
     earlier = known.until(wait)
-    newest = looked_at(config.sessions, card)
-    rows = realise(earlier.log, earlier.came, earlier.sessions, newest).rows
+    rows = earlier.realise(looked_at(config.sessions, card)).rows
     overlap = _overlap(rows, earlier.sessions, card)
     return tuple(
         _repeated(each, check(rows, overlap), wait) for each, check in zip(now, checks, strict=True)

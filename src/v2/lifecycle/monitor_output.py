@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from src.v2.console import printable
-from src.v2.lifecycle.monitor_records import MonitorResult, Outcome
+from src.v2.lifecycle.monitor_records import MonitorCheck, MonitorResult, Outcome
 from src.v2.page.panels import Cell, Fact, Table
 from src.v2.page.report_json import clean
 from src.v2.page.tables import tables_page
 from src.v2.stored_records import encode
-from src.v2.summary_text import sessions
+from src.v2.summary_text import between, sessions
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table as Grid
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STYLES: Mapping[Outcome, str] = {
     "ok": "green",
     "alarm": "bold red",
@@ -29,23 +30,37 @@ STYLES: Mapping[Outcome, str] = {
 }
 WIDTH_WITHOUT_TERMINAL = 100
 SHOWN_MOVES = 30
+CELL_WIDTH = 11
+"""Of the table of versions, its names aside: all of it fits 100 columns."""
+VERSIONS_HEAD = (
+    *("Model", "Asked as (dates)", "Dates", "Counted", "Rank IC", "Promised"),
+    "Less the one in use",
+)
+VERSIONS_NOTE = (
+    "With 95% intervals. The last column is paired: the daily rank IC less that of the model in "
+    "use, on the dates and tickers of both, where that was another model."
+)
 EVERY_LOOK = (
-    "Skill, coverage and calibration raise an alarm when they show it twice, a quarter (or a "
-    "longer horizon) apart. At a rate of 1% a look, looking every day then raised a false alarm "
-    "of skill in 2 to 3% of simulated years and 5% of three years; each check adds its own. What "
-    "was promised was chosen as the best, so a little less is to be expected."
+    "Skill, coverage, calibration and the record of an alias raise an alarm when they show it "
+    "twice, a quarter (or a longer horizon) apart. At a rate of 1% a look, looking every day then "
+    "raised a false alarm of skill in 2 to 3% of simulated years and 5% of three years; each check "
+    "adds its own. What was promised was chosen as the best, so a little less is to be expected."
 )
 
 
 def closing_line(result: MonitorResult) -> str:
     """Say in one line what was found."""
     if result.alarms:
-        return f"ALARM: {', '.join(check.name for check in result.alarms)}."
+        return f"ALARM: {', '.join(_named(check) for check in result.alarms)}."
     said = "No alarm"
     for outcome, words in (("cannot tell", "cannot tell"), ("too early", "too early to tell")):
         names = dict.fromkeys(check.name for check in result.checks if check.outcome == outcome)
         said += f"; {words}: {', '.join(names)}" if names else ""
     return f"{said}."
+
+
+def _named(check: MonitorCheck) -> str:
+    return f"{check.name} of {check.of}" if check.of else check.name
 
 
 def about_lines(result: MonitorResult) -> list[str]:
@@ -57,6 +72,13 @@ def about_lines(result: MonitorResult) -> list[str]:
     if result.left_out:
         told = ", ".join(f"{count:,} ({reason})" for reason, count in result.left_out.items())
         lines.append(f"Dates that do not count: {told}")
+    alias = result.alias
+    if alias is not None:
+        by = "1 version" if alias.versions == 1 else f"{alias.versions:,} versions"
+        lines.append(
+            f"As {alias.alias}: {_dates(alias.logged)} in the log by {by}, {alias.scored:,} of "
+            "them with an outcome that counts"
+        )
     return lines
 
 
@@ -112,6 +134,8 @@ def monitor_page(result: MonitorResult, when: str) -> str:
     ]
     head = ("Question", "Outcome", "Evidence", "What raises the alarm")
     tables = [Table("checks", "The checks", head, tuple(rows), EVERY_LOOK)]
+    if len(result.versions) > 1:
+        tables.append(_versions_table(result))
     if result.moves:
         tables.append(_moves_table(result))
     return tables_page(
@@ -123,6 +147,29 @@ def monitor_page(result: MonitorResult, when: str) -> str:
         headline=closing_line(result),
         says=[f"{line}." for line in about_lines(result)],
         tone="bad" if result.alarms else "good",
+    )
+
+
+def versions_rows(result: MonitorResult) -> list[tuple[str, ...]]:
+    """Give the table of versions as texts, below the headings of `VERSIONS_HEAD`."""
+    return [
+        (
+            line.name,
+            ", ".join(f"{role} ({dates:,})" for role, dates in line.roles.items()) or "–",
+            f"{line.first} to {line.last}",
+            f"{line.scored:,} of {line.logged:,}",
+            between(line.rank_ic, "ic"),
+            between(line.promised, "ic"),
+            f"{between(line.margin, 'ic')} on {line.margin_dates:,}" if line.margin_dates else "–",
+        )
+        for line in result.versions
+    ]
+
+
+def _versions_table(result: MonitorResult) -> Table:
+    """List the models of the log, each beside what was in use on the same dates."""
+    return Table(
+        "versions", "Models of the log", VERSIONS_HEAD, tuple(versions_rows(result)), VERSIONS_NOTE
     )
 
 
@@ -149,6 +196,22 @@ def _moves_table(result: MonitorResult) -> Table:
         "usual: its geometric mean for quarters inside the training rows, which p is held "
         f"against. The {len(rows)} that moved most of {len(result.moves)} features.",
     )
+
+
+def _versions_grid(result: MonitorResult) -> Grid:
+    """Draw the table of versions for a terminal."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    title = "models of the log, beside the one in use on the same dates"
+    grid = RichTable(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in VERSIONS_HEAD:
+        grid.add_column(head, overflow="fold", max_width=None if head == "Model" else CELL_WIDTH)
+    for name, *cells in versions_rows(result):
+        parted = printable(name).replace(" version ", "\nversion ")
+        grid.add_row(Text(parted), *(Text(printable(cell)) for cell in cells))
+    return grid
 
 
 def print_monitor(
@@ -181,6 +244,8 @@ def print_monitor(
     for line in about_lines(result):
         out.print(Text(printable(line)), soft_wrap=True)
     out.print(grid)
+    if len(result.versions) > 1:
+        out.print(_versions_grid(result))
     style = "bold red" if result.alarms else "bold"
     out.print(Text(printable(closing_line(result)), style=style), soft_wrap=True)
     out.print(Text(EVERY_LOOK, style="dim"))

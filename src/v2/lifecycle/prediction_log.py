@@ -1,17 +1,19 @@
 """The log of predictions: one Parquet file a ranking, written once and read by the monitor.
 
-The name of a file is made of the model, the date decided on and the bars, so that the same call
-made twice leaves one file. It keeps the time of the first call: a forecast does not become a
-later one because it was looked at again.
+The name of a file is made of the model, its aliases, the date decided on and the bars, so that the
+same call made twice leaves one file. It keeps the time of the first call: a forecast does not
+become a later one because it was looked at again, and a model does not become a champion before it
+was one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from src.v2.errors import DataError, OmninmoError
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.walk_forward import probability_column
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SUFFIX = ".parquet"
 KINDS: dict[str, pl.DataType | type[pl.DataType]] = {
     "schema_version": pl.Int32,
@@ -48,8 +50,25 @@ KINDS: dict[str, pl.DataType | type[pl.DataType]] = {
     "return_low": pl.Float64,
     "return_high": pl.Float64,
     "rating": pl.String,
+    "chosen": pl.String,
+    "roles": pl.String,
+    "promised_rank_ic": pl.Float64,
+    "promised_low": pl.Float64,
+    "promised_high": pl.Float64,
+    "promised_dates": pl.Float64,
 }
 """Columns of every file; those of a classification have | p_<class> ... | besides."""
+
+SINCE_2 = ("chosen", "roles", *(name for name in KINDS if name.startswith("promised_")))
+"""Columns that files of schema version 1 lack."""
+
+PROMISE = {
+    "promised_rank_ic": "cv_rank_ic_pooled",
+    "promised_low": "cv_rank_ic_low",
+    "promised_high": "cv_rank_ic_high",
+    "promised_dates": "cv_dates",
+}
+"""What the walk-forward showed, by the score of the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +90,11 @@ class Ranking:
     coverage
         Level of the intervals.
     registered, version, alias
-        The model's name in the registry, where it came from there.
+        The model's name in the registry, where it came from there, and the alias it was asked by.
+    roles
+        Every alias that the version has.
+    chosen
+        Whether it was named, or is the champion or the newest folder.
     """
 
     rows: pl.DataFrame
@@ -83,6 +106,8 @@ class Ranking:
     registered: str | None = None
     version: str | None = None
     alias: str | None = None
+    roles: tuple[str, ...] = ()
+    chosen: str | None = None
 
 
 def model_id(card: ModelCard) -> str:
@@ -103,6 +128,8 @@ def append_ranking(folder: Path, card: ModelCard, ranking: Ranking) -> Path | No
     ------
     OmninmoError
         When the folder cannot be written.
+    DataError
+        When the file of the same call, made before, is damaged.
     """
     if ranking.rows.is_empty():
         return None
@@ -110,10 +137,12 @@ def append_ranking(folder: Path, card: ModelCard, ranking: Ranking) -> Path | No
     path = folder / _file_name(card, ranking)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            first = pl.read_parquet(path, glob=False, columns=["made_at"])["made_at"].min()
-            table = table.with_columns(pl.min_horizontal("made_at", pl.lit(first)))
-        _write(table, path)
+        with _alone(folder):
+            first = _read(path) if path.is_file() else None
+            if first is None:
+                _write(table, path)
+            elif not ranking.hindsight:
+                _write(table.with_columns(pl.lit(first["made_at"].min()).alias("made_at")), path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise OmninmoError(
             f"The prediction log {folder} cannot be written: "
@@ -142,6 +171,9 @@ def _table(card: ModelCard, ranking: Ranking) -> pl.DataFrame:
         "in_sample": ranking.in_sample,
         "hindsight": ranking.hindsight,
         "coverage": None if card.classes else ranking.coverage,
+        "chosen": ranking.chosen,
+        "roles": " ".join(ranking.roles) if ranking.registered else None,
+        **{name: card.out_of_sample.get(score) for name, score in PROMISE.items()},
     }
     columns = [
         (pl.col(name) if name in rows.columns else pl.lit(fixed.get(name))).cast(kind).alias(name)
@@ -153,9 +185,24 @@ def _table(card: ModelCard, ranking: Ranking) -> pl.DataFrame:
 def _file_name(card: ModelCard, ranking: Ranking) -> str:
     """Name a file by what makes it the same ranking."""
     day = ranking.rows["date"][0]
-    told = f"{model_id(card)} {day} {ranking.data_fingerprint}"
+    told = " ".join((model_id(card), str(day), ranking.data_fingerprint, *ranking.roles))
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", card.name)[:80].lstrip(".")
     return f"{day}_{safe}_{hashlib.sha256(told.encode()).hexdigest()[:12]}{SUFFIX}"
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's own lock, and remove what a killed process left half written."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for left in folder.glob(f".*{SUFFIX}.*.part"):
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _write(table: pl.DataFrame, path: Path) -> None:
@@ -182,33 +229,46 @@ def read_log(folder: Path) -> pl.DataFrame:
     DataError
         When a file is damaged, or of a newer schema.
     """
-    parts = [pl.DataFrame(schema=KINDS)]
-    for path in sorted(folder.glob(f"[!.]*{SUFFIX}")):
-        try:
-            part = pl.read_parquet(path, glob=False, hive_partitioning=False)
-            version = part["schema_version"].max()
-            if not isinstance(version, int) or version > SCHEMA_VERSION:
-                raise DataError(
-                    f"{path} has schema version {version!r}; this code reads up to "
-                    f"{SCHEMA_VERSION}. Update omninmo."
-                )
-            parts.append(_typed(part))
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(
-                f"{path} is no file of the prediction log: {str(error).splitlines()[0]}. Remove "
-                "it, or name another folder with --paths.predictions-dir."
-            ) from error
-    log = pl.concat(parts, how="diagonal")
+    parts = [_read(path) for path in sorted(folder.glob(f"[!.]*{SUFFIX}"))]
+    log = pl.concat([pl.DataFrame(schema=KINDS), *parts], how="diagonal")
     return log.sort("date", "model_id", "made_at", "rank")
 
 
-def _typed(part: pl.DataFrame) -> pl.DataFrame:
+def _read(path: Path) -> pl.DataFrame:
+    """Read one file, or refuse it by name."""
+    try:
+        part = pl.read_parquet(path, glob=False, hive_partitioning=False)
+        version = part["schema_version"].max()
+        if not isinstance(version, int) or version > SCHEMA_VERSION:
+            raise DataError(
+                f"{path} has schema version {version!r}; this code reads up to "
+                f"{SCHEMA_VERSION}. Update omninmo."
+            )
+        return _typed(part, () if version > 1 else SINCE_2)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"{path} is no file of the prediction log: {str(error).splitlines()[0]}. Remove "
+            "it, or name another folder with --paths.predictions-dir."
+        ) from error
+
+
+def _typed(part: pl.DataFrame, may_lack: Sequence[str]) -> pl.DataFrame:
     """Take the log's columns and the probabilities of a file."""
     shares = [pl.col(name).cast(pl.Float64) for name in part.columns if name.startswith("p_")]
-    return part.select(*(pl.col(name).cast(kind) for name, kind in KINDS.items()), *shares)
+    names = [name for name in KINDS if name in part.columns or name not in may_lack]
+    return part.select(*(pl.col(name).cast(KINDS[name]) for name in names), *shares)
 
 
 def first_rankings(log: pl.DataFrame, keys: Sequence[str] = ("model_id", "date")) -> pl.DataFrame:
     """Keep of several rankings of one model and date the one that was made first."""
     first = pl.struct("made_at", "data_fingerprint")
     return log.filter(first == first.sort_by("made_at", "data_fingerprint").first().over(*keys))
+
+
+def rows_as(log: pl.DataFrame, registered: str, alias: str) -> pl.DataFrame:
+    """Keep the rankings that versions of a registered name made while they had an alias.
+
+    Files of schema version 1 tell only the alias that a version was asked by.
+    """
+    had = pl.coalesce("roles", "alias").fill_null("").str.split(" ").list.contains(alias)
+    return log.filter((pl.col("registered") == registered) & had)

@@ -14,13 +14,14 @@ from src.v2.lifecycle.gate import Gate
 from src.v2.lifecycle.promotion import Promotion
 from src.v2.lifecycle.registration import shown_rank_ic
 from src.v2.tracking.registry import CHAMPION, ModelVersion
+from src.v2.tracking.viewing import registry_command
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from src.v2.config import MlflowConfig
+
 WIDTH = 100
-USE = "make predict ARGS='--model models:/{name}@{alias}'"
-"""How the champion is used, to be copied."""
 COLUMNS = (
     *("name", "version", "aliases", "verdict", "rank_ic", "rank_ic_low", "rank_ic_high"),
     *("mode", "forward_days", "tickers", "data_first", "data_last", "trained_at", "audit"),
@@ -43,7 +44,7 @@ def versions_text(versions: Sequence[ModelVersion], form: str) -> str:
     return table.write_csv()
 
 
-def promotion_text(promotion: Promotion, form: str) -> str:
+def promotion_text(promotion: Promotion, form: str, mlflow: MlflowConfig) -> str:
     """Write what came of asking: the gate's table and one line, or a JSON record."""
     if form == "json":
         record = {
@@ -56,10 +57,10 @@ def promotion_text(promotion: Promotion, form: str) -> str:
         }
         return json.dumps(record) + "\n"
     table = _gate_text(promotion.gate) if promotion.gate is not None else ""
-    return table + outcome_line(promotion) + "\n"
+    return table + outcome_line(promotion, mlflow) + "\n"
 
 
-def outcome_line(promotion: Promotion) -> str:
+def outcome_line(promotion: Promotion, mlflow: MlflowConfig) -> str:
     """Say in one line what is in use now."""
     version, before = promotion.version, promotion.champion
     what = f"version {version.version} of {version.name}"
@@ -73,7 +74,8 @@ def outcome_line(promotion: Promotion) -> str:
     back = "" if before is None else f", in place of version {before} (back: --rollback)"
     how = "by force, marked so, " if promotion.forced else ""
     verb = "is the champion again" if promotion.outcome == "rolled back" else "is the champion now"
-    return f"{what} {how}{verb}{back}: {USE.format(name=version.name, alias=CHAMPION)}"
+    use = registry_command(mlflow, "predict")
+    return f"{what} {how}{verb}{back}, and is used where no other model is named: {use}"
 
 
 def _gate_text(gate: Gate) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,8 +89,14 @@ def looked_at(setting: int | None, card: ModelCard) -> int:
     return setting
 
 
-def realise(log: pl.DataFrame, outcome: pl.DataFrame, sessions: pl.Series, newest: int) -> Realised:
-    """Join the predictions of one model with what came.
+def realise(
+    log: pl.DataFrame,
+    outcome: pl.DataFrame,
+    sessions: pl.Series,
+    newest: int,
+    keys: Sequence[str] = ("model_id", "date"),
+) -> Realised:
+    """Join the predictions of one model, or of one alias, with what came.
 
     A prediction counts when it was made in time: not on dates that the model was fitted on, not
     with later bars at hand, and by the end of the session of the trade, or of the session
@@ -99,13 +105,16 @@ def realise(log: pl.DataFrame, outcome: pl.DataFrame, sessions: pl.Series, newes
     Parameters
     ----------
     log
-        Rows of one model.
+        Rows of one horizon and one lag.
     outcome
         As `outcomes` gives it.
     sessions
         Sorted distinct dates of the bars.
     newest
         Sessions that are looked at, the newest ones.
+    keys
+        Of several rankings that share these columns the first counts: ``("date",)`` leaves one
+        model a date.
     """
     start = sessions[max(len(sessions) - newest, 0)]
     looked = log.filter(pl.col("date") >= start)
@@ -118,7 +127,7 @@ def realise(log: pl.DataFrame, outcome: pl.DataFrame, sessions: pl.Series, newes
         kept = live.filter(~found)
         told[reason] = _dates(live) - _dates(kept)
         live = kept
-    live = first_rankings(live.drop("deadline"))
+    live = first_rankings(live.drop("deadline"), keys)
     known = live.join(outcome, on=["date", "ticker"], how="inner").sort("date", "ticker")
     told["outcome not known yet"] = _dates(live) - _dates(known)
     last = live["date"].max()

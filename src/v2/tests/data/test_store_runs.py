@@ -49,8 +49,7 @@ def test_training_and_ranking_go_on_without_a_network(
     assert f"note: {note}." in capsys.readouterr().err
     assert place.summary()["data_coverage"]["notes"][0] == note
 
-    folders = [word for word in place.flags() if "mlflow" not in word and "sqlite" not in word]
-    assert predict.main([*folders, "--format", "csv"]) == 0
+    assert predict.main([*place.flags(), "--format", "csv"]) == 0
     shown = capsys.readouterr()
     assert f"note: {note}." in shown.err
     assert len(shown.out.splitlines()) == 1 + len(NAMES)

@@ -113,7 +113,9 @@ def _train_and_ask_too_early(desk: Desk) -> None:
     assert f"{TICKERS} tickers: {TICKERS} new; 0 stale; {TICKERS * SESSIONS:,} bars" in err
     out, _ = desk.run("train", *desk.on("GOOD"), *QUICK, "--register")
     assert "Verdict: evidence" in out
-    assert "registered as version 1 of stock_prediction, challenger: make promote" in out
+    assert "registered as version 1 of stock_prediction, challenger: " in out
+    there = f"--mlflow.tracking-uri {shlex.quote(desk.place.store)}"
+    assert f"python -m src.v2.promote {there}" in out
     # Without an audit nobody becomes champion, and predict says how one does.
     out, _ = desk.run("promote", code=3)
     assert "audit NO never audited" in out and "there is still no champion" in out
@@ -144,7 +146,7 @@ def _audit_and_promote(desk: Desk) -> None:
     assert "no leak was found" in out
     out, _ = desk.run("promote")
     assert "version 1 of stock_prediction is the champion now" in out
-    assert f"ARGS='--model {CHAMPION}'" in out
+    assert "and is used where no other model is named: " in out
     out, _ = desk.run("promote", "--list", "--format", "csv")
     assert "champion" in out and "evidence" in out
 
@@ -238,11 +240,12 @@ def _refuse_the_lucky(desk: Desk) -> None:
     assert "verdict NO no evidence" in out and "no ticker and date in common" in out
     assert "version 2 of stock_prediction is not promoted" in out
     assert "version 1 stays in use" in out
-    # The newest model on disk is the refused one; the champion is still what its name leads to.
-    _, err = desk.run("predict", "--format", "csv")
+    # The newest model on disk is the refused one; without a name the champion is still taken.
+    _, err = desk.run("predict", "--model", "newest", "--format", "csv")
     assert "verdict: no evidence; ratings are withheld" in err
-    _, err = desk.run("predict", "--model", CHAMPION, "--tickers", "GOOD001")
-    assert "version 1 (champion)" in err
+    for named in ([], ["--model", CHAMPION]):
+        _, err = desk.run("predict", *named, "--tickers", "GOOD001")
+        assert "version 1 (champion)" in err
     outcomes = [line["outcome"] for line in desk.lines("promotions") if "outcome" in line]
     assert outcomes.count("refused") == 2
     out, _ = desk.run("runs", "--format", "json", "--max-results", "100")

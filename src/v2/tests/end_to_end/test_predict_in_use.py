@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import sys
 import types
@@ -65,6 +67,68 @@ def test_one_ticker_is_its_row_of_the_full_ranking_to_the_bit(
         else:
             (row,) = json.loads(alone)
             assert row in json.loads(everything)
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary"])
+def test_csv_and_json_hold_the_same_numbers_and_nothing_else_is_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    assert run(folder, kind, "--format", "json") == 0
+    records = json.loads(capsys.readouterr().out)
+    assert run(folder, kind, "--format", "csv") == 0
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(records) == len(lines) == 24
+    for record, line in zip(records, lines, strict=True):
+        assert list(record) == list(line)
+        for name, value in record.items():
+            if isinstance(value, float):
+                assert float(line[name]) == value
+            elif name != "reasons":
+                assert line[name] == (str(value).lower() if isinstance(value, bool) else str(value))
+        assert line["reasons"] == "; ".join(record["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "ranked"),
+    [("2011-08-07", "2011-08-05"), ("2050-01-01", DAY), (DAY, DAY)],
+    ids=["a Sunday", "the future", "the last session"],
+)
+def test_as_of_ranks_the_last_session_up_to_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], asked: str, ranked: str
+) -> None:
+    assert run(folder, "regression", "--as-of", asked, "--format", "json") == 0
+    assert {row["date"] for row in json.loads(capsys.readouterr().out)} == {ranked}
+    assert read_log(folder / "log")["hindsight"].all() == (ranked != DAY)
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary"])
+def test_a_date_with_too_little_history_gives_an_empty_ranking_and_the_reasons(
+    folder: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    empty = {"json": "[]", "table": "No ticker can be forecast."}
+    for style in ("csv", "json", "table"):
+        assert run(folder, kind, "--as-of", "2010-01-20", "--format", style) == 0
+        shown = capsys.readouterr()
+        assert shown.err.count("is not ranked: ") == 24
+        assert shown.out.strip() == empty.get(style, shown.out.strip())
+        assert style != "csv" or shown.out.startswith("rank,ticker,date,")
+        assert len(shown.out.splitlines()) == 1
+    assert not (folder / "log").exists()
+    assert run(folder, kind, "--as-of", "2009-12-31") == 2
+    assert (
+        "must not be before the first bar, of 2010-01-04; got 2009-12-31" in capsys.readouterr().err
+    )
+
+
+def test_tickers_are_found_in_any_case_and_unknown_ones_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, "regression", "--tickers", "t007,T003", "--format", "json") == 0
+    found = {row["ticker"] for row in json.loads(capsys.readouterr().out)}
+    assert found == {"T003", "T007"}
+    assert run(folder, "regression", "--tickers", "t007", "nope") == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and "The model does not know nope: its universe is T000" in shown.err
 
 
 def test_an_interval_is_the_cards_multiple_of_the_tickers_volatility(
@@ -151,6 +215,20 @@ def test_every_ranking_is_logged_whole_and_once(folder: Path) -> None:
     assert log["coverage"].unique().to_list() == [0.8]
 
 
+def test_the_log_keeps_which_model_it_was_and_why(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--paths.models-dir", str(folder), "--paths.logs-dir", str(folder / "logs")]
+    words += ["--paths.predictions-dir", str(folder / "log"), "--format", "csv"]
+    words += ["--mlflow.tracking-uri", f"sqlite:///{folder / 'none.db'}"]
+    assert predict.main(words) == 0
+    shown = capsys.readouterr()
+    assert f"it is the newest in {folder}: sqlite:///{folder}/none.db has no champion" in shown.err
+    assert not (folder / "none.db").exists()
+    (why,) = read_log(folder / "log").select("chosen", "roles", "registered").unique().rows()
+    assert why == ("newest", None, None)
+
+
 def test_a_past_date_is_logged_as_hindsight(folder: Path) -> None:
     last_fitted = place("regression")[2].train_last
     assert run(folder, "regression", "--as-of", "2011-07-01") == 0
@@ -178,7 +256,7 @@ def test_a_registered_model_is_fetched_and_named_in_the_log(
 
     def resolve(config: MlflowConfig, uri: str, cache: Path) -> types.SimpleNamespace:
         asked.append((uri, cache))
-        version = types.SimpleNamespace(name="stock_prediction", version=3)
+        version = types.SimpleNamespace(name="stock_prediction", version=3, aliases=("champion",))
         return types.SimpleNamespace(version=version, folder=folder / "regression")
 
     stand_in = types.SimpleNamespace(resolve=resolve)
@@ -190,5 +268,5 @@ def test_a_registered_model_is_fetched_and_named_in_the_log(
     assert asked == [(named, folder / "models" / ".registry")]
     assert "model stock_prediction version 3 (champion), trained on rows" in capsys.readouterr().err
     log = read_log(folder / "log")
-    names = log.select("registered", "version", "alias").unique().rows()
-    assert names == [("stock_prediction", "3", "champion")]
+    names = log.select("registered", "version", "alias", "roles", "chosen").unique().rows()
+    assert names == [("stock_prediction", "3", "champion", "champion", "named")]

@@ -85,7 +85,7 @@ def made_log(
     )
     noise = pl.Series(rng.normal(size=rows.height))
     fixed = {
-        "schema_version": 1,
+        "schema_version": 2,
         "model": card.name,
         "model_id": model_id(card),
         "mode": card.mode,

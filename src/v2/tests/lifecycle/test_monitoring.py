@@ -252,6 +252,33 @@ def test_few_dates_are_called_too_few_and_raise_nothing() -> None:
     assert closing_line(result).startswith("No alarm; too early to tell: skill")
 
 
+def test_bars_that_a_split_restated_change_no_check() -> None:
+    card = make_card(out_of_sample=PROMISE)
+    log = made_log(bars_of(), card, skill=0.2, seed=3, dates=LOGGED)
+    prices = [name for name in ("open", "high", "low", "close") if name in bars_of().columns]
+    restated = bars_of().with_columns(
+        pl.when(pl.col("ticker") == "T003").then(pl.col(name) / 8).otherwise(name).alias(name)
+        for name in prices
+    )
+    before, after = (
+        monitor_model(
+            *(log, bars, NO_ROWS, None, card, MonitorConfig()), shown="made up", today=DAYS[-1]
+        )
+        for bars in (bars_of(), restated)
+    )
+    assert [check.outcome for check in before.checks] == [check.outcome for check in after.checks]
+    for one, other in zip(before.checks, after.checks, strict=True):
+        assert other.numbers == pytest.approx(one.numbers, nan_ok=True)
+
+
+def test_a_universe_too_small_to_rank_is_called_so() -> None:
+    card = make_card(out_of_sample=PROMISE)
+    log = made_log(bars_of(), card, skill=0.2, seed=3, dates=LOGGED)
+    result = look(log.filter(pl.col("ticker") < "T009"), card)
+    assert outcome(result, "skill") == "too early"
+    assert "no date with 10 tickers" in result.checks[0].evidence
+
+
 def test_predictions_of_now_and_then_overlap_less() -> None:
     sessions = pl.Series(DAYS)
     assert overlapping_dates(pl.Series(DAYS[100:300]), sessions, 20) == 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 from src.v2.errors import DataError, OmninmoError
 from src.v2.lifecycle.prediction_log import (
     KINDS,
+    SINCE_2,
     Ranking,
     append_ranking,
     first_rankings,
     model_id,
     read_log,
+    rows_as,
 )
 from src.v2.modeling.model_card import ModelCard
 from src.v2.tests.lifecycle.made_up import make_card
@@ -151,8 +154,8 @@ def test_another_table_and_a_newer_schema_are_refused(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(DataError, match="is no file of the prediction log"):
         read_log(tmp_path)
-    pl.DataFrame({"schema_version": [2]}).write_parquet(tmp_path / "a.parquet")
-    with pytest.raises(DataError, match="schema version 2; this code reads up to 1"):
+    pl.DataFrame({"schema_version": [3]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="schema version 3; this code reads up to 2"):
         read_log(tmp_path)
 
 
@@ -162,3 +165,82 @@ def test_what_another_process_is_writing_is_not_read(tmp_path: Path) -> None:
     (tmp_path / ".2024-03-05_x.parquet").write_text("half")
     (tmp_path / ".2024-03-05_x.parquet.77.part").write_text("half")
     assert read_log(tmp_path).height == 3
+
+
+def test_a_file_of_the_first_schema_is_read_with_nulls_for_what_came_later(tmp_path: Path) -> None:
+    card = make_card()
+    path = append_ranking(tmp_path, card, ranking(card, registered="r", alias="champion"))
+    assert path is not None
+    old = pl.read_parquet(path).drop(SINCE_2).with_columns(schema_version=pl.lit(1, pl.Int32))
+    old.write_parquet(path)
+    log = read_log(tmp_path)
+    assert log.schema == KINDS and log.select(SINCE_2).null_count().row(0) == (3,) * len(SINCE_2)
+    assert rows_as(log, "r", "champion").height == 3
+    assert rows_as(log, "r", "challenger").is_empty()
+    # A file of this schema that lacks them is damaged.
+    old.with_columns(schema_version=pl.lit(2, pl.Int32)).write_parquet(path)
+    with pytest.raises(DataError, match="is no file of the prediction log"):
+        read_log(tmp_path)
+
+
+def test_who_a_version_was_when_it_forecast_stays_written(tmp_path: Path) -> None:
+    scores = {"cv_rank_ic_pooled": 0.03, "cv_rank_ic_low": 0.01, "cv_dates": 900.0}
+    card = make_card(out_of_sample=scores)
+    asked = ranking(card, registered="r", version="2", roles=("challenger",), chosen="named")
+    append_ranking(tmp_path, card, asked)
+    later = WHEN + dt.timedelta(days=9)
+    crowned = dataclasses.replace(asked, made_at=later, roles=("champion",), chosen="champion")
+    append_ranking(tmp_path, card, crowned)
+    log = read_log(tmp_path)
+    for alias, when in (("challenger", WHEN), ("champion", later)):
+        (made,) = rows_as(log, "r", alias)["made_at"].unique().to_list()
+        assert made == when
+    assert rows_as(log, "other", "champion").is_empty()
+    assert first_rankings(log)["roles"].unique().to_list() == ["challenger"]
+    first = log.row(0, named=True)
+    assert (first["promised_rank_ic"], first["promised_low"]) == (0.03, 0.01)
+    assert (first["promised_high"], first["promised_dates"]) == (None, 900.0)
+
+
+def test_looking_back_later_does_not_spoil_a_forecast_made_in_time(tmp_path: Path) -> None:
+    card = make_card()
+    append_ranking(tmp_path, card, ranking(card))
+    before = read_log(tmp_path)
+    later = ranking(card, made_at=WHEN + dt.timedelta(days=40), hindsight=True)
+    append_ranking(tmp_path, card, later)
+    assert read_log(tmp_path).equals(before)
+
+
+def test_many_writers_at_once_leave_whole_files_and_the_first_time(tmp_path: Path) -> None:
+    card = make_card()
+
+    def write(number: int) -> None:
+        day = DAY + dt.timedelta(days=number % 3)
+        made = WHEN + dt.timedelta(days=number % 3, seconds=number)
+        append_ranking(tmp_path, card, ranking(card, day=day, made_at=made))
+
+    write(0)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(48)))
+    log = read_log(tmp_path)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".parquet"] * 3
+    assert log.height == 9
+    assert log.filter(date=DAY)["made_at"].unique().to_list() == [WHEN]
+
+
+def test_what_a_killed_process_left_is_cleared_by_the_next_ranking(tmp_path: Path) -> None:
+    card = make_card()
+    half = tmp_path / ".2024-03-04_made_up_0.parquet.12345.part"
+    half.write_bytes(b"PAR1 and no more")
+    path = append_ranking(tmp_path, card, ranking(card))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_damaged_file_of_the_same_call_is_named_and_kept(tmp_path: Path) -> None:
+    card = make_card()
+    path = append_ranking(tmp_path, card, ranking(card))
+    assert path is not None
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=rf"{path.name} is no file of the prediction log"):
+        append_ranking(tmp_path, card, ranking(card))
+    assert path.read_bytes() == b"PAR1 and no more"
