@@ -75,7 +75,8 @@ def _level(level: float, multiple: float, held: pl.DataFrame, horizon: int) -> I
     series = held["held"].to_numpy()
     measured = ewc_interval(series, horizon)
     error, _ = ewc_standard_error(series, horizon)
-    calm = held["move"] <= held["move"].quantile(CALM)
+    known = held.drop_nulls("move")
+    calm = known.filter(pl.col("move") <= pl.col("move").quantile(CALM))
     return IntervalLevel(
         level,
         multiple=_known(multiple),
@@ -85,8 +86,8 @@ def _level(level: float, multiple: float, held: pl.DataFrame, horizon: int) -> I
         error=_known(error),
         dates=held.height,
         later=_mean(held["held"].tail(held.height // 2)),
-        calm=_mean(held["held"].filter(calm)),
-        other=_mean(held["held"].filter(~calm)),
+        calm=_mean(calm["held"]),
+        other=_mean(known.join(calm, on="date", how="anti")["held"]),
     )
 
 

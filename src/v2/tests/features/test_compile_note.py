@@ -20,11 +20,9 @@ from src.v2.features.compile_note import compiling_told
 
 stages = Stages()
 with compiling_told(stages.note), stages.stage("features"):
-    from src.v2.features.placing import place
+    from src.v2.features.recursions import lags
     for _ in range(2):
-        place(
-            np.zeros(4), np.array([0, 4]), 1, np.arange(4), np.empty(4, dtype=np.float32)
-        )
+        lags(np.zeros(4), np.array([0, 4]), 1, np.empty((1, 4)))
 """
 
 
