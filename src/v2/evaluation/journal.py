@@ -35,7 +35,7 @@ def read[T](path: Path, record: type[T]) -> Iterator[T]:
         except (json.JSONDecodeError, TypeError):
             unreadable += 1
     if unreadable:
-        show_note(f"{unreadable} line(s) of {path} cannot be read: its count may be too low.")
+        show_note(f"lines of {path} that cannot be read: {unreadable}. Its count may be too low.")
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from src.v2.evaluation.verdict import SIGNIFICANCE
 from src.v2.lifecycle.arms import ArmResult
 from src.v2.lifecycle.comparison import LEAST_SHARE, LEVEL, Comparison, Group, Standing, differences
 from src.v2.lifecycle.short_names import short_name, short_value
+from src.v2.modeling.learners.kinds import kind_of
 from src.v2.stored_records import encode
-from src.v2.summary_text import between, shown
+from src.v2.summary_text import between, counted, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -229,7 +230,8 @@ def _choice(group: Group) -> str:
         best = group.standing(group.recommended)
         return (
             f"Recommended: {best.name}. Its rank IC is above that of {reference} by "
-            f"{between(best.margin, 'ic')}, p {best.p:.4f} adjusted for {len(others)} arm(s)."
+            f"{between(best.margin, 'ic')}, p {best.p:.4f} adjusted for "
+            f"{counted(len(others), 'arm')}."
         )
     best = max(others, key=lambda each: each.rank_ic.mean)
     if group.dates < MIN_DATES and best.p < LEVEL:
@@ -252,7 +254,7 @@ def _choice(group: Group) -> str:
     return (
         f"No arm is better than {reference} beyond chance: keep {reference}. The highest rank IC "
         f"beside it is that of {best.name}, {between(best.margin, 'ic')} over {reference}, p "
-        f"{best.p:.4f} adjusted for {len(others)} arm(s)."
+        f"{best.p:.4f} adjusted for {counted(len(others), 'arm')}."
     )
 
 
@@ -268,8 +270,8 @@ def _result_row(arm: ArmResult, group: Group, style: str) -> Row:
         f"{shown(metrics.get('cv_rank_ic_std', math.nan), style).lstrip('+')}",
         _shown(metrics, "cv_r2_pooled", "signed"),
         _shown(metrics, "book_long_short_sharpe", "ratio"),
-        str(arm.rounds),
-        f"{arm.seconds:.1f}",
+        str(arm.rounds) if kind_of(arm.settings).steps.counted else NONE,
+        f"{arm.seconds:.0f}",
     ]
 
 

@@ -14,7 +14,7 @@ from src.v2.lifecycle.short_names import short_value
 from src.v2.lifecycle.trial_walks import Folds
 from src.v2.lifecycle.tuning import Tuned
 from src.v2.stored_records import encode
-from src.v2.summary_text import between, shown
+from src.v2.summary_text import between, counted, shown
 
 BEST_SHOWN = 5
 
@@ -159,4 +159,4 @@ def tuning_metrics(tuned: Tuned) -> dict[str, float]:
 
 
 def _folds(folds: Folds) -> str:
-    return f"{len(folds.searched)} fold(s), {len(folds.confirming)} kept out"
+    return f"{counted(len(folds.searched), 'fold')}, {len(folds.confirming)} kept out"

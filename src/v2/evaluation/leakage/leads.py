@@ -62,15 +62,17 @@ def probe_leads(
         "guilty": float(len(guilty)),
     }
     if guilty:
-        shown = some_names(
-            [f"{panel.names[n]} ({size[n]:.2f}, {lead[n]} session(s) later)" for n in guilty]
-        )
+        shown = some_names([f"{panel.names[n]} ({size[n]:.2f}, {_later(lead[n])})" for n in guilty])
         return Finding("fail", f"these features know a single later return: {shown}.", numbers)
     text = (
         f"largest |correlation| of {len(size)} features with one of the next {later.shape[1]} "
-        f"returns: {size[top]:.3f} ({panel.names[top]}, {lead[top]} session(s) later)."
+        f"returns: {size[top]:.3f} ({panel.names[top]}, {_later(lead[top])})."
     )
     return Finding("pass", text, numbers)
+
+
+def _later(sessions: int) -> str:
+    return f"{sessions} session{'s' if sessions > 1 else ''} later"
 
 
 def _later_returns(bars: pl.DataFrame, keys: pl.DataFrame, leads: int) -> Columns:

@@ -65,7 +65,7 @@ def test_of_several_proven_ones_the_highest_is_recommended_and_a_tie_is_no_proof
     assert comparison.recommended == "best"
     assert math.isnan(comparison.groups[0].standing("same").p)
     said = " ".join(conclusions(comparison))
-    assert "Recommended: best" in said and "adjusted for 3 arm(s)" in said
+    assert "Recommended: best" in said and "adjusted for 3 arms" in said
 
 
 def test_what_is_too_good_to_be_true_replaces_nothing() -> None:
