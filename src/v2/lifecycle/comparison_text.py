@@ -29,7 +29,7 @@ HEADINGS = (
     *("arm", "rank IC (95%)", "over reference (95%)", "adj. p", "folds ± sd"),
     *("R2", "Sharpe", "rounds", "sec"),
 )
-NARROWEST = 120
+NARROWEST = 122
 NONE = "–"
 NO_REFERENCE = "reference"
 
