@@ -15,7 +15,7 @@ from src.v2.config import Config
 from src.v2.config_sources import load_config
 from src.v2.console import Stages, no_progress
 from src.v2.data.bars import clean_bars
-from src.v2.explain import drift, noise_probes
+from src.v2.explain import drift, drift_reference, feeds, noise_probes
 from src.v2.ledgers import uncounted
 from src.v2.modeling import baseline_fits
 from src.v2.modeling.feature_rows import StoredRows
@@ -89,7 +89,7 @@ def test_a_training_on_disk_never_holds_all_rows_and_gives_nearly_the_same(
     bars = ragged(random_walk_bars(40, 1300, 2, signal=0.0005))
     bars, _ = clean_bars(bars, 252, 1.0)
     # Few rows are asked for where a limit says so, so that any larger read is a leak.
-    for module in (baseline_fits, noise_probes, drift):
+    for module in (baseline_fits, noise_probes, drift, drift_reference, feeds):
         monkeypatch.setattr(module, "MOST_ROWS", 3_000)
     largest = _watch_reads(monkeypatch)
     results = []
