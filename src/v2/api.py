@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from src.v2.config_sources import load_config
-from src.v2.console import Stages, no_progress
+from src.v2.console import Stages, let_waiting_threads_sleep, no_progress
 from src.v2.data.bars import bars_fingerprint, clean_bars
 from src.v2.data.context import Context, series_of
 from src.v2.data.universe import (
@@ -90,6 +90,7 @@ def train(
     OmninmoError
         As the train command does.
     """
+    let_waiting_threads_sleep()
     config = load_config((), environ={}, overlay=dict(settings or {}), files=False)
     ignored = set(dict(settings or {}).get("data", {})) - FRAME_SETTINGS
     if ignored:
@@ -255,6 +256,7 @@ def load(path: Path | str) -> tuple[FittedModel, ModelCard]:
     ModelError
         When it is none, is damaged or is of a newer schema.
     """
+    let_waiting_threads_sleep()
     folder = Path(path)
     card = read_card(folder)
     check_model_files(folder, card)

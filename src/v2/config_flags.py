@@ -31,7 +31,7 @@ _LIST_FLAGS += (
     "--features.modules",
     "--label.rating-thresholds",
 )
-_SWITCHES = {
+SWITCHES = {
     "-y": "--paths.overwrite",
     "--yes": "--paths.overwrite",
     "--ui": "--runs.ui",
@@ -71,8 +71,8 @@ def normalise_argv(argv: Sequence[str]) -> list[str]:
             lists.setdefault(flag, []).extend(values)
         elif flag == "--force-sample":
             rest += ["--data.source", "sample"]
-        elif flag in _SWITCHES and not equals:
-            rest += [_SWITCHES[flag], "true"]
+        elif flag in SWITCHES and not equals:
+            rest += [SWITCHES[flag], "true"]
         else:
             rest.append(flag + equals + value)
     return [f"{flag}={','.join(values)}" for flag, values in lists.items()] + rest

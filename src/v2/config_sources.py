@@ -27,7 +27,7 @@ from pydantic_settings import (
 )
 
 from src.v2.config import ENV_PREFIX, Config, setting_paths
-from src.v2.config_flags import SHORT_FLAGS, long_flags, normalise_argv
+from src.v2.config_flags import SHORT_FLAGS, SWITCHES, long_flags, normalise_argv
 from src.v2.errors import ConfigError
 
 LONGEST_SHOWN = 80
@@ -140,6 +140,7 @@ def _flags_source(
     shown = " ".join(f"[--{short} …]" for short in short_flags.values())
     parser = Parser(
         prog=command,
+        allow_abbrev=False,
         usage=f"{command} [--force-sample] [-y] {shown} [--section.key value …]",
         description=about,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -251,6 +252,6 @@ def _flag_problem(message: str, short_flags: Mapping[str, str]) -> str:
     if unknown is None:
         return f"The command line cannot be read: {detail}. See --help."
     known = ["--" + ".".join(path).replace("_", "-") for path in setting_paths(Config)]
-    known += ["--" + short for short in short_flags.values()]
+    known += ["--" + short for short in short_flags.values()] + ["--force-sample", *SWITCHES]
     near = difflib.get_close_matches(unknown[1], known, n=1)
     return f"{unknown[1]} is no flag." + (f" Did you mean {near[0]}?" if near else " See --help.")

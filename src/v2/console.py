@@ -24,15 +24,23 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a command in good order, with exit codes 130, 143 and 129."""
 
 
+def let_waiting_threads_sleep() -> None:
+    """Let threads of XGBoost and scikit-learn sleep while they wait.
+
+    By spinning they take a core each from whatever else runs: a fit on a busy machine took 10
+    times as long. Read when such a library is first loaded, so it does nothing after that; a
+    value of the user's own stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> int:
     """Run a command and turn its end into an exit code.
 
     An error of ours is one line on stderr and its own code; any other error is one line and
     code 1; both leave their traceback in the log file. Ctrl-C gives 130, SIGTERM 143.
     """
-    # Threads of XGBoost that wait by spinning take a core each from whatever else runs: a
-    # fit on a busy machine took 10 times as long. Read when the library is first loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_waiting_threads_sleep()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -209,8 +209,8 @@ def refuse_unnamed_modules(config: Config, card: ModelCard) -> None:
     unnamed = [path for path in card.module_hashes if path not in config.features.modules]
     if unnamed:
         raise ModelError(
-            f"The model needs own features from {', '.join(unnamed)}. A model folder may not make "
-            f"code run: name them yourself, --features.modules {' '.join(unnamed)}."
+            f"The model {card.name} needs own features from {', '.join(unnamed)}. A model folder "
+            f"may not make code run: name them yourself, --features.modules {' '.join(unnamed)}."
         )
 
 

@@ -66,7 +66,8 @@ def _list_runs(config: Config) -> int:
         wish = (
             f" that fit --filter {config.runs.filter!r}" if config.runs.filter.strip() else " yet"
         )
-        show_note(f"no runs{wish} in experiment {name!r}. make train adds one.")
+        hint = " docs/metrics.md names the metrics." if "metrics." in config.runs.filter else ""
+        show_note(f"no runs{wish} in experiment {name!r}. make train adds one.{hint}")
     return 0
 
 

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from src.v2.console import Stages, log_to, progress_bar, run_command, signals_deferred
-from src.v2.errors import ConfigError, Interrupted, SourceUnavailable
+from src.v2.errors import ConfigError, Interrupted, OmninmoError, SourceUnavailable
 
 ROOT = Path(__file__).parents[3]
 
@@ -120,3 +121,18 @@ def test_a_stage_used_twice_adds_up() -> None:
         with stages.stage("features"):
             pass
     assert list(stages.seconds) == ["features"]
+
+
+def test_waiting_threads_sleep_in_notebooks_unless_the_user_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from src.v2 import api
+
+    for own, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        for call in (lambda: api.load(tmp_path), lambda: api.train(pl.DataFrame())):
+            monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+            if own is not None:
+                monkeypatch.setenv("OMP_WAIT_POLICY", own)
+            with pytest.raises(OmninmoError):
+                call()
+            assert os.environ["OMP_WAIT_POLICY"] == expected
