@@ -25,7 +25,7 @@ from src.v2.features.scratch import Scratch
 from src.v2.features.shared import shared_columns
 from src.v2.features.ticker_columns import Expressions, TickerColumns, part_expressions
 
-ROWS_AT_ONCE = 50_000
+ROWS_AT_ONCE = 100_000
 
 Stage = dict[str, pl.Expr | KernelColumn]
 
