@@ -200,13 +200,29 @@ def _read_yaml(path: Path, *, must_exist: bool) -> dict[str, Any]:
             raise ConfigError(f"The file of settings {path} does not exist. Check its name.")
         return {}
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = _parse_yaml(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         detail = " ".join(str(error).split())[:200]
         raise ConfigError(f"{path} must be YAML; got: {detail}") from error
     if not isinstance(tree, dict) or not all(isinstance(name, str) for name in tree):
         raise ConfigError(f"{path} must hold settings by name; got {_short(tree)}.")
     return tree
+
+
+def _parse_yaml(text: str) -> Any:
+    """Read YAML as plain values; a name that is given twice is an error, not the last one's."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+            names = [each.value for each, _ in node.value if isinstance(each, yaml.ScalarNode)]
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None and twice != "<<":
+                line = node.start_mark.line + 1
+                raise ValueError(f"{twice} stands twice in the mapping of line {line}")
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, Loader)
 
 
 def _short(value: object) -> str:

@@ -86,6 +86,8 @@ def train_model(
     )
     evaluation = judged.evaluation
     rounds = int(np.median([fold.rounds for fold in folds]))
+    table = pl.concat(walked.tables)
+    intervals = _intervals(table, prepared)
     with stages.stage("holdout"):
         holdout, held = score_holdout_rows(trainer, schedule, rounds, walked, ledgers.open_holdout)
     with stages.stage("final fit"):
@@ -94,12 +96,10 @@ def train_model(
     subject = Explained(forecasts, judged, model, prepared.features)
     explanation = explain_model(subject, trainer, market, config, stages)
     curve = mean_curve([fold.curve for fold in folds])
-    table = pl.concat(walked.tables)
     metrics = _metrics(prepared, table, folds, evaluation, len(window.session))
     metrics |= score_holdout(holdout.metrics) | final_losses(
         curve, rounds, KINDS[config.model.type].steps
     )
-    intervals = _intervals(table, prepared)
     metrics |= interval_metrics(intervals)
     result = TrainingResult(
         mode=config.label.mode,

@@ -109,6 +109,7 @@ def test_a_wrong_setting_is_refused_in_one_line(words: list[str], message: str) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("seed: 1\nmodel: {}\nmodel: {}", r"must be YAML; got: model stands twice"),
         ("label: {forward_dayz: 3}", r"label.forward_dayz is no setting. Did you mean"),
         ("nonsense: 1", r"nonsense is no setting"),
         ("label: [1, 2]", r"label"),
