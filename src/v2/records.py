@@ -231,6 +231,15 @@ class TrainingResult:
     stages: Mapping[str, float]
     """Wall seconds by stage, in order."""
 
+    @property
+    def judged_dates(self) -> tuple[dt.date, dt.date]:
+        """First and last date of the walk-forward whose outcome is known inside it."""
+        walked = self.predictions.filter(self.predictions["part"] == "walk_forward")
+        dates = walked.drop_nulls("forward_return")["date"]
+        first, last = dates.min(), dates.max()
+        assert isinstance(first, dt.date) and isinstance(last, dt.date)
+        return first, last
+
 
 def flatten(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Name every leaf of nested settings by its path, joined with dots.

@@ -227,7 +227,7 @@ def _print_performance(out: Console, result: TrainingResult) -> None:
     from rich.table import Table
 
     metrics, holdout = result.metrics, result.holdout
-    first, last = result.folds[0].test_first, result.folds[-1].test_last
+    first, last = result.judged_dates
     out.print("[bold]Model performance[/], on rows that their own fit had not seen")
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     table.add_column("")

@@ -30,7 +30,7 @@ def section(result: TrainingResult) -> Section:
         A panel with the word, six panels named ``tile-…``, whose first line is the number, then
         the reasons and the conclusion, a line each.
     """
-    first, last = result.folds[0].test_first, result.folds[-1].test_last
+    first, last = result.judged_dates
     return Section(
         "verdict",
         "Verdict",
