@@ -117,7 +117,8 @@ def find_model(named: str | None, config: Config) -> ModelSource:
     Raises
     ------
     ModelError
-        When there is none, or the champion's files are gone: no other takes its place.
+        When there is none, or the champion's files are gone, or its store has lost it though
+        the log of promotions says that there was one: no other takes its place.
     TrackingError
         When the champion is meant and the registry cannot be asked, for the same reason.
     """
@@ -139,6 +140,7 @@ def _model_in_use(config: Config) -> ModelSource:
     try:
         if has_champion(config.mlflow):
             return _champion(config, ", since no model is named")
+        _refuse_lost_champion(config)
     except OmninmoError as error:
         error.add_note(
             "no model is named, so the champion is meant, and no other is taken in its place; "
@@ -147,6 +149,21 @@ def _model_in_use(config: Config) -> ModelSource:
         raise
     name = config.mlflow.registered_model_name
     return _newest_folder(config, f": {_store(config)} has no champion of {name!r}")
+
+
+def _refuse_lost_champion(config: Config) -> None:
+    """Stop where the log of promotions knows a champion that its store has lost."""
+    from src.v2.tracking.promotion_log import PROMOTIONS_NAME, last_promoted
+
+    folder, name = config.paths.ledger_dir, config.mlflow.registered_model_name
+    event = last_promoted(folder, _store(config), name)
+    if event is not None:
+        raise ModelError(
+            f"{_store(config)} must have a champion of {name!r}: {folder / PROMOTIONS_NAME} says "
+            f"that version {event.version} became it at {event.at}. It has none. Restore the store "
+            f"from a copy, promote a version again, or name a model: --model {NEWEST} or --model "
+            "FOLDER."
+        )
 
 
 def _newest_folder(config: Config, why: str) -> ModelSource:

@@ -105,8 +105,8 @@ def record_trial(
     -------
     Trials
         A configuration tried again on bars that end later counts once, with its newest numbers;
-        on other bars that end on the same date it is another trial. So it is with other feature
-        code, unless rank IC and Sharpe ratio are the same to the number.
+        on other bars that end on the same date or earlier it is another trial. So it is with
+        other feature code, unless rank IC and Sharpe ratio are the same to the number.
 
     Raises
     ------
@@ -142,14 +142,7 @@ def count_trials(folder: Path, tried: Tried) -> int:
     OmninmoError
         When the log cannot be read.
     """
-    path = folder / TRIALS_NAME
-    try:
-        known = _beside(path, tried)
-    except OSError as error:
-        raise OmninmoError(
-            f"The trial log {path} cannot be read: {error.strerror}. Mend the folder, or name "
-            "another with --paths.ledger-dir."
-        ) from error
+    known = _known(folder / TRIALS_NAME, tried)
     return _counted(_line(tried, None, None), known).count
 
 
@@ -165,10 +158,14 @@ def trials_reaching(folder: Path, *, tickers: Sequence[str], first: dt.date, las
     -------
     int
         Pairs of configuration and feature code; 0 without a log.
+
+    Raises
+    ------
+    OmninmoError
+        When the log cannot be read.
     """
-    span = Tried(tickers, first, last, last, "", "")
-    found = {(one.config_fingerprint, one.code_hash) for one in _beside(folder / TRIALS_NAME, span)}
-    return len(found)
+    known = _known(folder / TRIALS_NAME, Tried(tickers, first, last, last, "", ""))
+    return len({(one.config_fingerprint, one.code_hash) for one in known})
 
 
 def _line(tried: Tried, rank_ic: float | None, sharpe: float | None) -> Trial:
@@ -184,6 +181,17 @@ def _line(tried: Tried, rank_ic: float | None, sharpe: float | None) -> Trial:
         sharpe,
         tried.code_hash,
     )
+
+
+def _known(path: Path, tried: Tried) -> list[Trial]:
+    """Read as `_beside`, where nothing is written."""
+    try:
+        return _beside(path, tried)
+    except OSError as error:
+        raise OmninmoError(
+            f"The trial log {path} cannot be read: {error.strerror}. Mend the folder, or name "
+            "another with --paths.ledger-dir."
+        ) from error
 
 
 def _beside(path: Path, tried: Tried) -> list[Trial]:
@@ -207,25 +215,36 @@ def _counted(trial: Trial, known: Sequence[Trial]) -> Trials:
 
 
 def _distinct(tried: Sequence[Trial]) -> list[Trial]:
-    """Keep of each configuration the bars' end with the most data, and their newest numbers.
+    """Keep the newest trial of each line of data that a configuration was tried on.
 
-    The last trial stays last; it stands for all that its configuration found on the same bars.
+    The last trial stays last; it stands for all that its configuration found on its line.
     """
-    last = tried[-1]
-    keys = _keys(tried)
-    by_end: dict[Key, dict[str, dict[str, Trial]]] = {}
-    for one, key in zip(tried, keys, strict=True):
-        ends = by_end.setdefault(key, {})
-        ends.setdefault(one.bars_end, {})[one.data_fingerprint] = one
-    kept: list[Trial] = []
-    for key, ends in by_end.items():
-        end = max(ends, key=lambda date: (len(ends[date]), date))
-        group = list(ends[end].values())
-        if key == keys[-1]:
-            mine = [one for one in group if one.data_fingerprint == last.data_fingerprint]
-            group = [one for one in group if one not in (mine or group[-1:])]
-        kept += group
-    return [*kept, last]
+    lines: dict[Key, list[list[Trial]]] = {}
+    mine: list[Trial] = []
+    for one, key in zip(tried, _keys(tried), strict=True):
+        mine = _line_of(one, lines.setdefault(key, []))
+    others = [line[-1] for found in lines.values() for line in found if line is not mine]
+    return [*others, tried[-1]]
+
+
+def _line_of(one: Trial, lines: list[list[Trial]]) -> list[Trial]:
+    """Put a trial on the line of its bars, on one that its bars lengthen, or on a new one.
+
+    Bars lengthen those that end before them. The latest such line is taken: there are then
+    never more lines than the longest row of trials each of which ends no later than the one
+    before, and so cannot be one growing set of bars.
+    """
+    for line in lines:
+        for place, known in enumerate(line):
+            if known.data_fingerprint == one.data_fingerprint:
+                line[place] = one
+                return line
+    shorter = [line for line in lines if line[-1].bars_end < one.bars_end]
+    found = max(shorter, key=lambda line: line[-1].bars_end, default=None)
+    if found is None:
+        lines.append(found := [])
+    found.append(one)
+    return found
 
 
 def _keys(tried: Sequence[Trial]) -> list[Key]:

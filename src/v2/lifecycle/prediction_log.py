@@ -20,6 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from src.v2.errors import DataError, OmninmoError
+from src.v2.lifecycle.ranking_flaws import find_flaw
 from src.v2.modeling.model_card import ModelCard
 from src.v2.modeling.walk_forward import probability_column
 
@@ -227,7 +228,7 @@ def read_log(folder: Path) -> pl.DataFrame:
     Raises
     ------
     DataError
-        When a file is damaged, or of a newer schema.
+        When a file is damaged, of a newer schema, or no regular file.
     """
     parts = [_read(path) for path in sorted(folder.glob(f"[!.]*{SUFFIX}"))]
     log = pl.concat([pl.DataFrame(schema=KINDS), *parts], how="diagonal")
@@ -236,20 +237,31 @@ def read_log(folder: Path) -> pl.DataFrame:
 
 def _read(path: Path) -> pl.DataFrame:
     """Read one file, or refuse it by name."""
+    if not path.is_file():
+        # A pipe would be waited for without end.
+        raise _refused(path, "it is not a regular file")
     try:
         part = pl.read_parquet(path, glob=False, hive_partitioning=False)
         version = part["schema_version"].max()
-        if not isinstance(version, int) or version > SCHEMA_VERSION:
+        if isinstance(version, int) and version > SCHEMA_VERSION:
             raise DataError(
                 f"{path} has schema version {version!r}; this code reads up to "
                 f"{SCHEMA_VERSION}. Update omninmo."
             )
-        return _typed(part, () if version > 1 else SINCE_2)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"{path} is no file of the prediction log: {str(error).splitlines()[0]}. Remove "
-            "it, or name another folder with --paths.predictions-dir."
-        ) from error
+        part = _typed(part, SINCE_2 if version == 1 else ())
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _refused(path, str(error).splitlines()[0]) from error
+    flaw = find_flaw(part)
+    if flaw is not None:
+        raise _refused(path, f"it is damaged, {flaw}")
+    return part
+
+
+def _refused(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{path} is no file of the prediction log: {why}. Remove it, or name another folder with "
+        "--paths.predictions-dir."
+    )
 
 
 def _typed(part: pl.DataFrame, may_lack: Sequence[str]) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from src.v2.console import signals_deferred
 from src.v2.errors import ModelError, TrackingError
 from src.v2.lifecycle.candidates import cache_folder, gather
 from src.v2.lifecycle.gate import Gate, GateRules, judge
-from src.v2.lifecycle.promotion_log import (
+from src.v2.tracking.promotion_log import (
     Action,
     Outcome,
     PromotionEvent,

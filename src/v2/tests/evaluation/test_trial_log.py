@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from src.v2.errors import OmninmoError
 from src.v2.evaluation.trial_log import (
@@ -68,6 +70,47 @@ def test_other_data_of_the_same_time_are_another_trial_of_the_same_configuration
     assert _try(tmp_path, "b").count == 4
 
 
+def test_other_prices_are_another_trial_though_their_last_sessions_are_cut(tmp_path: Path) -> None:
+    day = dt.timedelta(days=1)
+    counts = [
+        _try(tmp_path, "a", data=f"edited {n}", bars_end=BARS_END - n * day).count for n in range(4)
+    ]
+    assert counts == [1, 2, 3, 4]
+    # Looking again at what was tried is no further trial.
+    assert _try(tmp_path, "a", data="edited 2", bars_end=BARS_END - 2 * day).count == 4
+    assert count_trials(tmp_path, _tried("a", data="edited 0")) == 4
+
+
+def test_two_sources_of_bars_that_both_grow_stay_two_trials(tmp_path: Path) -> None:
+    for n in range(5):
+        for source in ("yahoo", "files"):
+            end = BARS_END + dt.timedelta(days=n)
+            found = _try(tmp_path, "a", float(n), data=f"{source} {n}", bars_end=end)
+    assert found == Trials(2, (4.0,))
+
+
+def _longest_row_that_never_grows(ends: list[int]) -> int:
+    best: list[int] = []
+    for place, end in enumerate(ends):
+        best.append(
+            1 + max((best[n] for n, before in enumerate(ends[:place]) if before >= end), default=0)
+        )
+    return max(best)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=12))
+def test_the_count_is_the_longest_row_of_trials_whose_bars_never_grow(
+    tmp_path_factory: pytest.TempPathFactory, ends: list[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("trials")
+    for number, end in enumerate(ends):
+        bars_end = BARS_END + dt.timedelta(days=end)
+        found = _try(folder, "a", data=f"data {number}", bars_end=bars_end)
+    assert found.count == _longest_row_that_never_grows(ends)
+    assert len(found.others) == found.count - 1
+
+
 def test_a_trial_without_a_sharpe_ratio_counts_all_the_same(tmp_path: Path) -> None:
     _try(tmp_path, "a", None)
     found = _try(tmp_path, "b")
@@ -87,7 +130,7 @@ def test_lines_that_cannot_be_read_are_told(
     with (tmp_path / TRIALS_NAME).open("ab") as log:
         log.write(b"\xff\xfe torn\n")
     assert _try(tmp_path, "b").count == 2
-    assert "1 line(s)" in capsys.readouterr().err
+    assert "cannot be read: 1." in capsys.readouterr().err
 
 
 def test_trials_made_at_once_are_all_counted(tmp_path: Path) -> None:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from src.v2.config import Config, MlflowConfig, PathsConfig
 from src.v2.errors import ModelError, TrackingError
-from src.v2.lifecycle.promotion import roll_back
+from src.v2.lifecycle.promotion import promote, roll_back
 from src.v2.model_source import REGISTRY_CACHE, find_model
 from src.v2.modeling.learners.xgboost_trees import BOOSTER_NAME
 from src.v2.modeling.model_file import CARD_NAME
 from src.v2.tests.lifecycle.conftest import Bench
 from src.v2.tests.tracking.conftest import free_port
 from src.v2.tests.tracking.registered import CARD
+from src.v2.tracking.promotion_log import (
+    Outcome,
+    PromotionEvent,
+    promotion_lock,
+    record_event,
+)
 from src.v2.tracking.registry import CHAMPION, Registry
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -78,6 +87,67 @@ def test_a_champion_of_another_name_is_not_taken(crowned: Bench) -> None:
     config = crowned.config().model_copy(update={"mlflow": other})
     newest = folder(config, "own", "2023-01-01T00:00:00+00:00", crowned.booster)
     assert find_model(None, config).path == newest
+
+
+def _emptied(database: Path) -> None:
+    database.write_bytes(b"")
+
+
+def _without_aliases(database: Path) -> None:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("DROP TABLE registered_model_aliases")
+        connection.commit()
+
+
+def _alias_taken(database: Path) -> None:
+    Registry(MlflowConfig(tracking_uri=f"sqlite:///{database}")).drop_alias(CHAMPION)
+
+
+@pytest.mark.parametrize(
+    ("lose", "words"),
+    [
+        (_emptied, "says that version 1 became it"),
+        (Path.unlink, "says that version 1 became it"),
+        (_alias_taken, "says that version 1 became it"),
+        (_without_aliases, "must have the table registered_model_aliases"),
+    ],
+)
+def test_no_other_model_takes_the_place_of_a_champion_that_its_store_lost(
+    bench: Bench, lose: Callable[[Path], None], words: str
+) -> None:
+    config = bench.config()
+    newest = folder(config, "own", "2025-01-01T00:00:00+00:00", bench.booster)
+    bench.version(0.1)
+    assert find_model(None, config).path == newest
+    assert promote(config).outcome == "promoted"
+    assert find_model(None, config).chosen == "champion"
+    database = Path(bench.store.tracking_uri.removeprefix("sqlite:///"))
+    lose(database)
+    with pytest.raises((ModelError, TrackingError), match=words) as refused:
+        find_model(None, config)
+    assert str(database) in str(refused.value) and "Restore the" in str(refused.value)
+    assert "no other is taken in its place" in " ".join(refused.value.__notes__)
+    assert find_model("newest", config).path == newest
+    assert find_model(str(newest), config).path == newest
+
+
+@pytest.mark.parametrize("outcome", ["begun", "refused"])
+def test_a_promotion_that_was_not_finished_asks_for_no_champion(
+    bench: Bench, outcome: Outcome
+) -> None:
+    config = bench.config()
+    newest = folder(config, "own", "2025-01-01T00:00:00+00:00", bench.booster)
+    name, store = config.mlflow.registered_model_name, config.mlflow.tracking_uri
+    event = PromotionEvent("promote", outcome, store, name, 1, None, False, "", "me", "now", [])
+    with promotion_lock(config.paths.ledger_dir):
+        record_event(config.paths.ledger_dir, event)
+    done = dataclasses.replace(event, outcome="done")
+    record_event(config.paths.ledger_dir, dataclasses.replace(done, name="other"))
+    record_event(config.paths.ledger_dir, dataclasses.replace(done, store="sqlite:////other.db"))
+    assert find_model(None, config).path == newest
+    record_event(config.paths.ledger_dir, done)
+    with pytest.raises(ModelError, match="must have a champion"):
+        find_model(None, config)
 
 
 @pytest.mark.parametrize("enabled", [True, False])

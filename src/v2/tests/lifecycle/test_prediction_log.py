@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import os
+import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,7 @@ from src.v2.lifecycle.prediction_log import (
 from src.v2.modeling.model_card import ModelCard
 from src.v2.tests.lifecycle.made_up import make_card
 
+ROOT = Path(__file__).resolve().parents[4]
 WHEN = dt.datetime(2024, 3, 4, 22, 0, tzinfo=dt.UTC)
 DAY = dt.date(2024, 3, 4)
 
@@ -156,6 +161,75 @@ def test_another_table_and_a_newer_schema_are_refused(tmp_path: Path) -> None:
         read_log(tmp_path)
     pl.DataFrame({"schema_version": [3]}).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(DataError, match="schema version 3; this code reads up to 2"):
+        read_log(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "socket", "link to nothing"])
+def test_what_is_no_regular_file_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Path("x.parquet")
+    if kind == "folder":
+        made.mkdir()
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as held:
+            held.bind(made.name)
+    else:
+        made.symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"x\.parquet .* not a regular file"):
+        read_log(tmp_path)
+
+
+def test_a_pipe_in_the_log_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.parquet")
+    code = (
+        "from pathlib import Path\n"
+        "from src.v2.lifecycle.prediction_log import read_log\n"
+        f"read_log(Path({str(tmp_path)!r}))\n"
+    )
+    # A process of its own, since one that waits hears no signal of Python's.
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, timeout=60, capture_output=True, text=True
+    )
+    assert "x.parquet is no file of the prediction log: it is not a regular file" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (pl.lit(None, pl.String).alias("model_id"), "model_id must have a value"),
+        (pl.lit(None, pl.Int32).alias("schema_version"), "schema_version must have a value"),
+        (pl.lit(None, pl.Date).alias("date"), "date must have a value"),
+        (pl.lit(2**31 - 1, pl.Int32).cast(pl.Date).alias("date"), "date must lie between 1900"),
+        (pl.lit(-(2**31), pl.Int32).cast(pl.Date).alias("date"), "date must lie between 1900"),
+        (
+            pl.lit(2**63 - 1, pl.Int64).cast(pl.Datetime("us", "UTC")).alias("made_at"),
+            "made_at must lie between 1900",
+        ),
+    ],
+)
+def test_cells_that_no_ranking_has_make_a_file_damaged(
+    tmp_path: Path, change: pl.Expr, words: str
+) -> None:
+    card = make_card()
+    path = append_ranking(tmp_path, card, ranking(card))
+    assert path is not None
+    first = pl.int_range(pl.len()) == 0
+    name = change.meta.output_name()
+    pl.read_parquet(path).with_columns(
+        pl.when(first | (name == "schema_version")).then(change).otherwise(name).alias(name)
+    ).write_parquet(path)
+    with pytest.raises(DataError, match=f"{path.name} .* it is damaged, {words}"):
+        read_log(tmp_path)
+
+
+def test_a_file_without_rows_is_damaged(tmp_path: Path) -> None:
+    card = make_card()
+    path = append_ranking(tmp_path, card, ranking(card))
+    assert path is not None
+    pl.read_parquet(path).head(0).write_parquet(path)
+    with pytest.raises(DataError, match=f"{path.name} .* it is damaged, it has no rows"):
         read_log(tmp_path)
 
 

@@ -20,9 +20,9 @@ from src.v2.evaluation_records import Hurdle
 from src.v2.lifecycle import promotion
 from src.v2.lifecycle.gate import judge
 from src.v2.lifecycle.promotion import promote, roll_back
-from src.v2.lifecycle.promotion_log import read_events
 from src.v2.tests.lifecycle.conftest import EVIDENCE, NO_EVIDENCE, Bench
 from src.v2.tests.synthetic import weekdays
+from src.v2.tracking.promotion_log import read_events
 from src.v2.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 
 ROOT = Path(__file__).resolve().parents[4]

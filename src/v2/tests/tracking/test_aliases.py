@@ -48,6 +48,14 @@ def test_a_database_of_other_tables_has_no_champion(tmp_path: Path) -> None:
     assert not has_champion(MlflowConfig(tracking_uri=f"sqlite:///{tmp_path / '50% of it?.db'}"))
 
 
+def test_a_registry_that_lost_its_table_of_aliases_is_an_error_not_a_no(tmp_path: Path) -> None:
+    path = tmp_path / "mlruns.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE registered_models (name TEXT)")
+    with pytest.raises(TrackingError, match=r"table registered_model_aliases .* is missing"):
+        has_champion(MlflowConfig(tracking_uri=f"sqlite:///{path}"))
+
+
 def test_a_store_that_cannot_be_read_is_an_error_not_a_no(tmp_path: Path) -> None:
     (tmp_path / "broken.db").write_text("no database at all, and long enough to be looked at")
     down = f"http://127.0.0.1:{free_port()}"

@@ -82,8 +82,42 @@ def record_event(folder: Path, event: PromotionEvent) -> None:
 
 
 def read_events(folder: Path) -> list[PromotionEvent]:
-    """Give every line, oldest first."""
-    return list(journal.read(folder / PROMOTIONS_NAME, PromotionEvent))
+    """Give every line, oldest first.
+
+    Raises
+    ------
+    OmninmoError
+        When the log cannot be read.
+    """
+    path = folder / PROMOTIONS_NAME
+    try:
+        return list(journal.read(path, PromotionEvent))
+    except OSError as error:
+        raise OmninmoError(
+            f"The log of promotions {path} cannot be read: {error.strerror}. Mend the folder, or "
+            "name another with --paths.ledger-dir."
+        ) from error
+
+
+def last_promoted(folder: Path, store: str, name: str) -> PromotionEvent | None:
+    """Give the last finished promotion or rollback of a name in a store; None without one.
+
+    Parameters
+    ----------
+    store
+        Address of the store as `src.v2.tracking.uris.StoreAddress.shown`.
+
+    Raises
+    ------
+    OmninmoError
+        When the log cannot be read.
+    """
+    done = [
+        event
+        for event in read_events(folder)
+        if event.outcome == "done" and (event.store, event.name) == (store, name)
+    ]
+    return done[-1] if done else None
 
 
 def who_and_when() -> dict[str, str]:
