@@ -1,7 +1,8 @@
 """What stands before MLflow's scoring server: whom and what it lets through, and how it says no.
 
-Pages of the web may not ask (a foreign ``Host``), a body ends at `MOST_BYTES`, and every refusal
-is ``{"error_code": ..., "message": ...}`` without a traceback and without what was sent.
+Pages of the web may not ask (a foreign ``Host``), a body ends at `MOST_BYTES` and holds what
+`src.v2.serving.bodies` lets through, few are read at once, and every refusal is
+``{"error_code": ..., "message": ...}`` without a traceback and without what was sent.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from src.v2.console import printable
+from src.v2.serving.bodies import MOST_COLUMNS, TYPES, BodyError, check_body, readable_type
 
 if TYPE_CHECKING:
     from src.v2.tracking.local_server import Application, Receive, Scope, Send
@@ -22,6 +25,12 @@ log = logging.getLogger(__name__)
 
 PATHS = {"/invocations": "POST", "/ping": "GET", "/health": "GET", "/version": "GET"}
 HOSTS = ("127.0.0.1", "localhost")
+MOST_AT_ONCE = 4
+"""Bodies that are read and answered at once: each takes some hundred MB at worst."""
+
+QUEUE_SECONDS = 300.0
+"""Time in which it must be a body's turn."""
+
 MOST_BYTES = 8 * 2**20
 """Longest body of a request."""
 
@@ -32,12 +41,14 @@ BODY_SECONDS = 30.0
 """Time in which a body must have come."""
 
 MESSAGE_LENGTH = 1000
+_HOST = re.compile(rf"(?:{'|'.join(map(re.escape, HOSTS))})(?::[0-9]{{1,5}})?")
 _PREFIX = "Failed to "
 _TOO_MANY_DIGITS = "for integer string conversion"
 """Python's words for an integer longer than it turns from text."""
 
 _JSON = (b"content-type", b"application/json")
 _BAD, _LARGE, _INTERNAL = "BAD_REQUEST", "REQUEST_LIMIT_EXCEEDED", "INTERNAL_ERROR"
+_BUSY = "TEMPORARILY_UNAVAILABLE"
 
 
 class Refused(Exception):
@@ -48,8 +59,15 @@ class Refused(Exception):
         self.status, self.code = status, code
 
 
-def guarded(application: Application) -> Application:
-    """Put the guard before an ASGI application."""
+def guarded(application: Application, most_columns: int = MOST_COLUMNS) -> Application:
+    """Put the guard before an ASGI application.
+
+    Parameters
+    ----------
+    most_columns
+        Columns that a request may name.
+    """
+    places = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,12 +76,19 @@ def guarded(application: Application) -> Application:
         try:
             _check_head(scope)
             body = await asyncio.wait_for(_whole_body(scope, receive), BODY_SECONDS)
-            status, headers, answer = await _asked(application, scope, body)
+            if scope["method"] == "POST":
+                status, headers, answer = await _in_turn(
+                    places, application, scope, body, most_columns
+                )
+            else:
+                status, headers, answer = await _asked(application, scope, body)
             if status >= 400:
                 code, message = _told(answer)
                 raise Refused(status, code, message)
         except Refused as refusal:
             status, headers, answer = _refusal(refusal.status, refusal.code, str(refusal))
+        except BodyError as error:
+            status, headers, answer = _refusal(400, _BAD, clean_message(str(error)))
         except RecursionError:
             status, headers, answer = _refusal(400, _BAD, "The body is nested too deeply.")
         except TimeoutError:
@@ -98,19 +123,23 @@ def clean_message(text: str) -> str:
 def _check_head(scope: Scope) -> None:
     """Refuse what can be refused by method, path and headers alone."""
     headers = {name.lower(): value for name, value in scope["headers"]}
-    host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
-    if host not in HOSTS:
+    if not _HOST.fullmatch(headers.get(b"host", b"").decode("latin-1")):
         raise Refused(403, "PERMISSION_DENIED", f"The server answers for {HOSTS[0]} only.")
     method = PATHS.get(scope["path"])
     if method is None:
         raise Refused(404, "NOT_FOUND", f"There are {', '.join(PATHS)}, and nothing else.")
     if scope["method"] != method:
         raise Refused(405, _BAD, f"{scope['path']} takes {method}.")
-    if method == "POST" and not headers.get(b"content-type", b"").strip():
-        raise Refused(415, _BAD, "A content-type must be given: application/json or text/csv.")
+    if method == "POST" and not readable_type(_content_type(scope)):
+        raise Refused(415, _BAD, f"The content-type must be {' or '.join(TYPES)}.")
     length = headers.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > DRAINED_BYTES:
         raise _too_large()
+
+
+def _content_type(scope: Scope) -> str:
+    found = [value for name, value in scope["headers"] if name.lower() == b"content-type"]
+    return found[0].decode("latin-1") if len(found) == 1 else ""
 
 
 def _too_large() -> Refused:
@@ -137,6 +166,22 @@ async def _whole_body(scope: Scope, receive: Receive) -> bytes:
     if read > MOST_BYTES:
         raise _too_large()
     return b"".join(parts)
+
+
+async def _in_turn(
+    places: asyncio.Semaphore, application: Application, scope: Scope, body: bytes, most: int
+) -> tuple[int, Sequence[tuple[bytes, bytes]], bytes]:
+    """Check a body and ask the application, when few others are at it."""
+    try:
+        await asyncio.wait_for(places.acquire(), QUEUE_SECONDS)
+    except TimeoutError:
+        raise Refused(503, _BUSY, "The server has too much to do; ask again later.") from None
+    try:
+        # A thread keeps the server answering meanwhile.
+        await asyncio.to_thread(check_body, body, _content_type(scope), most)
+        return await _asked(application, scope, body)
+    finally:
+        places.release()
 
 
 async def _asked(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from src.v2.data.bars import find_bad_rows
+from src.v2.data.columns import PRICES
 from src.v2.errors import DataError
 from src.v2.modeling.model_card import ModelCard
 from src.v2.serving.reference import Reference, needed_sessions, number_columns
@@ -18,6 +19,10 @@ MOST_ROWS = 50_000
 """Rows of one request."""
 
 REFRESH = "python -m src.v2.serve (or --build-only FOLDER) builds it again from the newest bars"
+MOST_TIMES = 1000.0
+"""A price lies within this factor of the ticker's nearest carried close; what is further off is
+taken for a slip, since what is computed of it has no meaning and other tickers' ranks read it."""
+
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WHOLE_ISO = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
 _NAMED = 10
@@ -95,7 +100,9 @@ def read_request(rows: pl.DataFrame, as_of: str, reference: Reference, rules: Ru
             f"Each date must be a session of the universe's bars; {strange['date'][0]} (ticker "
             f"{_shown(strange['ticker'][0])}) is none. Leave the row out."
         )
-    return Request(_changed(inside, reference), tuple(typed["ticker"].unique().sort()), day)
+    changed = _changed(inside, reference)
+    _check_prices(changed, reference.bars)
+    return Request(changed, tuple(typed["ticker"].unique().sort()), day)
 
 
 def _changed(given: pl.DataFrame, reference: Reference) -> pl.DataFrame:
@@ -184,6 +191,24 @@ def _check_rows(typed: pl.DataFrame) -> None:
             "A ticker must have one row a date; "
             f"{_shown(twice['ticker'][0])} has several on {twice['date'][0]}."
         )
+
+
+def _check_prices(changed: pl.DataFrame, held: pl.DataFrame) -> None:
+    """Refuse prices far from what is carried; a ticker's first given close, where nothing is."""
+    closes = held.select("ticker", "date", known="close").drop_nulls()
+    beside = changed.join_asof(
+        closes, on="date", by="ticker", strategy="nearest", check_sortedness=False
+    ).with_columns(pl.col("known").fill_null(pl.col("close").first().over("ticker")))
+    for name in (name for name in PRICES if name in changed.columns):
+        times = pl.col(name) / pl.col("known")
+        far = beside.filter(~times.is_between(1 / MOST_TIMES, MOST_TIMES))
+        if far.height:
+            ticker, day, price, known = far.select("ticker", "date", name, "known").row(0)
+            raise RequestError(
+                f"A price must lie within a factor of {MOST_TIMES:,.0f} of the ticker's nearest "
+                f"carried close; {name} of {_shown(ticker)} on {day} is {price:g}, that close is "
+                f"{known:g}. Mend it, or adjust it for splits as the carried bars are."
+            )
 
 
 def _decision_date(typed: pl.DataFrame, as_of: str) -> dt.date:

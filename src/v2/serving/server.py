@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.v2.errors import OmninmoError, TrackingError
+from src.v2.serving.bodies import MOST_COLUMNS
 from src.v2.serving.guard import guarded
 from src.v2.tracking.complaints import quiet_libraries, reason_of
 from src.v2.tracking.local_server import HOST, MOST_CONNECTIONS, run_application
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from src.v2.tracking.local_server import Application
 
 WAIT_SECONDS = "300"
-"""Seconds after which a request is given up, those before it in the queue included."""
+"""Seconds after which a request is given up, those whose ranking it waits for included."""
 
 
 def scoring_application(package: Path) -> Application:
@@ -40,7 +41,9 @@ def scoring_application(package: Path) -> Application:
 
             load: Any = mlflow.pyfunc.load_model
             init: Any = scoring_server.init
-            return guarded(init(load(str(package))))
+            model = load(str(package))
+            known = len(model.metadata.get_input_schema().input_names())
+            return guarded(init(model), max(MOST_COLUMNS, known))
     except OmninmoError:
         raise
     except Exception as error:

@@ -71,6 +71,8 @@ def run_application(
 ) -> None:
     """Serve until a signal comes; the signal is then raised again as usual.
 
+    A connection without a complete head is closed, see `src.v2.tracking.waiting`.
+
     Parameters
     ----------
     listener
@@ -81,6 +83,8 @@ def run_application(
         Open at once; further ones are answered with 503. None for no limit.
     """
     import uvicorn
+
+    from src.v2.tracking.waiting import PatientProtocol
 
     class Server(uvicorn.Server):
         """A server that tells its address once it answers."""
@@ -93,6 +97,7 @@ def run_application(
 
     settings = uvicorn.Config(
         application,
+        http=PatientProtocol,
         log_level="warning",
         lifespan="off",
         timeout_graceful_shutdown=1,

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -139,6 +139,65 @@ def test_a_bad_cell_is_named(served: Served, change: dict[str, Any], message: st
         for name, value in change.items()
     )
     assert re.search(message, refusal(served, row))
+
+
+@pytest.mark.parametrize("price", [1e308, 5e-324, 1e5, 1e-3])
+def test_a_price_far_from_the_carried_ones_is_refused(served: Served, price: float) -> None:
+    row = served.rows("T003").with_columns(
+        pl.lit(price).alias(name) for name in ("open", "high", "low", "close")
+    )
+    known = served.rows("T003")["close"][0]
+    found = refusal(served, row)
+    assert "within a factor of 1,000 of the ticker's nearest carried close" in found
+    assert f"open of 'T003' on 2014-03-21 is {price:g}, that close is {known:g}" in found
+
+
+@given(st.floats(-6, 6), st.sampled_from(["T003", "T009"]), st.integers(1, 3))
+@settings(max_examples=40, deadline=None)
+def test_prices_are_refused_exactly_beyond_the_factor(
+    served: Served, power: float, ticker: str, last: int
+) -> None:
+    assume(abs(abs(power) - 3) > 1e-9)
+    held = served.scorer.reference
+    rows = served.rows(ticker, last=last).with_columns(
+        pl.col("open", "high", "low", "close").first() * 10**power
+    )
+    # The widest of the factors, looked up row by row.
+    factors = [
+        abs(math.log10(row[name] / row["known"]))
+        for row in rows.join(
+            as_rows(held.bars).select("date", "ticker", known="close"), on=["date", "ticker"]
+        ).to_dicts()
+        for name in ("open", "high", "low", "close")
+    ]
+    assume(abs(max(factors) - 3) > 1e-9)
+    if max(factors) < 3:
+        assert_read(rows, served)
+    else:
+        with pytest.raises(RequestError, match="factor of 1,000"):
+            assert_read(rows, served)
+
+
+def assert_read(rows: pl.DataFrame, served: Served) -> None:
+    widened = rows.with_columns(
+        high=pl.max_horizontal("open", "high", "low", "close"),
+        low=pl.min_horizontal("open", "high", "low", "close"),
+    )
+    read = read_request(widened, "", served.scorer.reference, rules_of(served.scorer.card))
+    assert read.tickers == tuple(rows["ticker"].unique())
+
+
+def test_a_ticker_without_carried_bars_is_held_to_its_own_first_close(served: Served) -> None:
+    held = served.scorer.reference
+    young = dataclasses.replace(held, bars=held.bars.filter(pl.col("ticker") != "T005"))
+    rows = served.rows("T005", last=3)
+    rules = rules_of(served.scorer.card)
+    assert read_request(rows, "", young, rules).changed.height == 3
+    last = pl.col("date") == rows["date"].max()
+    prices = pl.col("open", "high", "low", "close")
+    far = rows.with_columns(pl.when(last).then(prices * 2000).otherwise(prices).name.keep())
+    with pytest.raises(RequestError, match="factor of 1,000"):
+        read_request(far, "", young, rules)
 
 
 def test_a_missing_column_is_named(served: Served) -> None:

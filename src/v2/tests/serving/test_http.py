@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import pytest
 
 from src.v2.tests.serving.conftest import Served
 from src.v2.tests.tracking.conftest import ROOT, free_port, wait_for
+from src.v2.tracking.waiting import HEAD_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +118,29 @@ def bad_bodies(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def heavy_bodies(record: dict[str, Any]) -> dict[str, Any]:
+    """Requests that the door refuses, and MLflow alone does not or at great cost."""
+    own = [{f"c{number}": 1} for number in range(8000)]
+    split = {"columns": [*record, "close"], "data": [[*record.values(), 1.0]]}
+    return {
+        "columns by the thousand": {"dataframe_records": own},
+        "a column twice": {"dataframe_split": split},
+        "true for a price": {"dataframe_records": [record | {"close": True}]},
+    }
+
+
+def test_idle_connections_are_closed_and_keep_nobody_out(served: Served, tmp_path: Path) -> None:
+    port = free_port()
+    words = [sys.executable, "-m", "src.v2.serve", *served.place.flags()]
+    words += ["--model", str(served.package), "--port", str(port)]
+    with running(words, port, tmp_path, ROOT), ExitStack() as idle:
+        for _ in range(80):
+            idle.enter_context(socket.create_connection(("127.0.0.1", port)))
+        time.sleep(HEAD_SECONDS + 2)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5) as answer:
+            assert answer.status == 200
+
+
 def test_the_door_answers_and_refuses_over_http(served: Served, tmp_path: Path) -> None:
     port = free_port()
     words = [sys.executable, "-m", "src.v2.serve", *served.place.flags()]
@@ -138,7 +162,8 @@ def test_the_door_answers_and_refuses_over_http(served: Served, tmp_path: Path) 
         status, answer = ask(port, rows.write_csv().encode(), "text/csv")
         assert (status, len(answer["predictions"])) == (200, 2)
         deep = b'{"dataframe_records":' + b"[" * 100_000
-        refused = bad_bodies(rows.to_dicts()[0]) | {"nested too deeply": deep}
+        record = rows.to_dicts()[0]
+        refused = bad_bodies(record) | heavy_bodies(record) | {"nested too deeply": deep}
         for what, body in refused.items():
             status, answer = ask(port, body)
             assert status == 400, what
@@ -151,6 +176,10 @@ def test_the_door_answers_and_refuses_over_http(served: Served, tmp_path: Path) 
         with socket.socket() as probe:
             probe.settimeout(2)
             assert probe.connect_ex(("127.0.0.2", port)) != 0
+        wide = ",".join(f"c{number}" for number in range(200_000)) + "\n1\n"
+        assert ask(port, wide.encode(), "text/csv")[0] == 400
+        truth = rows.with_columns(pl.lit(True).alias("close")).write_csv()
+        assert "'close' of row 1" in ask(port, truth.encode(), "text/csv")[1]["message"]
         endless = json.dumps({"dataframe_split": split}).replace('"T003"', "1" * 5000, 1)
         assert ask(port, endless.encode())[0] == 400
         ask_slowly(port, {"dataframe_split": split})

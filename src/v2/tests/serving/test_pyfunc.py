@@ -121,7 +121,8 @@ def ask(
 
 def test_the_guard_lets_a_good_request_through_whole() -> None:
     assert ask([b"a", b"b" * 100, b""]) == (200, "a" + "b" * 100)
-    assert ask([b""], "/ping", "GET", {"host": "localhost:5001"}) == (200, "")
+    for host in ("localhost:5001", "127.0.0.1", "127.0.0.1:80"):
+        assert ask([b""], "/ping", "GET", {"host": host}) == (200, "")
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,11 @@ def test_the_guard_lets_a_good_request_through_whole() -> None:
     [
         (403, {"headers": JSON | {"host": "evil.example"}}),
         (403, {"headers": JSON | {"host": "127.0.0.1.evil.example:5001"}}),
+        (403, {"headers": JSON | {"host": "127.0.0.1:evil.example"}}),
+        (403, {"headers": JSON | {"host": "127.0.0.1:"}}),
+        (403, {"headers": JSON | {"host": "127.0.0.1:5001:5001"}}),
+        (403, {"headers": JSON | {"host": "127.0.0.1:\u0663"}}),
+        (403, {"headers": JSON | {"host": "127x0.0.1"}}),
         (404, {"path": "/docs"}),
         (404, {"path": "/openapi.json"}),
         (405, {"method": "GET"}),
@@ -136,6 +142,7 @@ def test_the_guard_lets_a_good_request_through_whole() -> None:
         (413, {"headers": JSON | {"content-length": "99999999999"}}),
         (413, {"headers": JSON | {"content-length": "-1"}}),
         (415, {"headers": {}}),
+        (415, {"headers": {"content-type": "application/vnd.apache.parquet"}}),
     ],
 )
 def test_the_guard_refuses_by_the_head(status: int, request_: dict[str, Any]) -> None:
@@ -159,7 +166,7 @@ def test_a_refusal_loses_its_traceback_and_what_was_sent() -> None:
         "message": "Failed to predict data 'my secret'. \nError: No \x1b[31mdate.",
         "stack_trace": "Traceback ...",
     }
-    status, text = ask([json.dumps(told).encode()])
+    status, text = ask([json.dumps(told).encode()], headers={"content-type": "text/csv"})
     assert (status, json.loads(text)) == (400, {"error_code": "BAD", "message": "No [31mdate."})
     assert len(ask([b"{" + b"x" * 9000])[1]) < 1200
 
