@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.v2.config import Config
-from src.v2.config_sources import load_config
+from src.v2.config_sources import load_config, refuse_unread_path
 from src.v2.console import RunLog, Stages, log_to, progress_bar, run_command, show_note
 from src.v2.errors import OmninmoError, TrackingError
 
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(argv: Sequence[str]) -> int:
     config = load_config(argv, command=COMMAND, about=ABOUT)
+    refuse_unread_path(config)
     with log_to(config.paths.logs_dir) as run_log:
         checks = audit(config, run_log)
     return FAILED if any(check.outcome == "fail" for check in checks) else 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from src.v2.config import Config
 from src.v2.config_flags import SHORT_FLAGS
-from src.v2.config_sources import load_config
+from src.v2.config_sources import load_config, refuse_unread_path
 from src.v2.console import RunLog, Stages, log_to, progress_bar, run_command, show_note
 from src.v2.errors import OmninmoError
 from src.v2.lifecycle.closed_holdout import refuse_moved_holdout
@@ -62,7 +62,9 @@ def _command(argv: Sequence[str]) -> int:
 
 
 def _load(words: Sequence[str]) -> Config:
-    return load_config(words, SHORT_FLAGS, COMMAND, ABOUT)
+    config = load_config(words, SHORT_FLAGS, COMMAND, ABOUT)
+    refuse_unread_path(config)
+    return config
 
 
 def compare(base: Config, arms: Sequence[Arm]) -> Comparison:

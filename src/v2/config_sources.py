@@ -94,6 +94,19 @@ def load_config(
         raise ConfigError(_one_line(error, short_flags)) from error
 
 
+def refuse_unread_path(config: Config) -> None:
+    """Refuse ``data.path`` where the source does not read it.
+
+    For commands that start from the configuration alone; those that start from a model take its
+    path from the card, whatever source is named instead.
+    """
+    if config.data.path is not None and config.data.source != "files":
+        raise ConfigError(
+            f"data.path is read where data.source is files; got source {config.data.source} and "
+            f"path {config.data.path}. Add --data.source files, or leave the path out."
+        )
+
+
 def project_section[S: BaseModel](
     argv: Sequence[str], section: type[S], name: str, environ: Mapping[str, str] | None = None
 ) -> S:

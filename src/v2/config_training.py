@@ -106,15 +106,6 @@ class DataConfig(Section):
                 raise ValueError("must give each series a file, as in vix=vix_daily.csv")
         return value
 
-    @model_validator(mode="after")
-    def _files_are_read(self) -> DataConfig:
-        if self.path is not None and self.source != "files":
-            raise ValueError(
-                f"path is read by source files alone; got source {self.source} with the path "
-                f"{self.path}. Add --data.source files, or leave the path out"
-            )
-        return self
-
 
 class FeaturesConfig(Section):
     """Which features are computed."""

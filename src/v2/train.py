@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.v2.config import Config, MlflowConfig
-from src.v2.config_sources import load_config
+from src.v2.config_sources import load_config, refuse_unread_path
 from src.v2.console import (
     RunLog,
     Stages,
@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(argv: Sequence[str]) -> int:
     config = load_config(argv, about=ABOUT)
+    refuse_unread_path(config)
     with log_to(config.paths.logs_dir) as run_log:
         train(config, run_log)
     return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from src.v2.config import Config
 from src.v2.config_flags import SHORT_FLAGS
-from src.v2.config_sources import load_config
+from src.v2.config_sources import load_config, refuse_unread_path
 from src.v2.console import (
     RunLog,
     Stages,
@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(argv: Sequence[str]) -> int:
     words = with_bare_switches(argv, SWITCHES)
     config = load_config(words, FLAGS, COMMAND, ABOUT)
+    refuse_unread_path(config)
     refuse_moved_holdout([config], words)
     with log_to(config.paths.logs_dir) as run_log:
         tuned = tune(config)

@@ -9,7 +9,7 @@ import yaml
 
 from src.v2.config import Config, setting_paths
 from src.v2.config_flags import normalise_argv
-from src.v2.config_sources import load_config
+from src.v2.config_sources import load_config, refuse_unread_path
 from src.v2.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -87,7 +87,6 @@ def test_stronger_sources_win(tmp_path: Path) -> None:
         (["--forward-dayz", "5"], r"--forward-dayz is no flag. Did you mean --forward-days\?"),
         (["--forward-day", "5"], r"--forward-day is no flag. Did you mean --forward-days\?"),
         (["--force-sampel"], r"--force-sampel is no flag. Did you mean --force-sample\?"),
-        (["--data.path", "bars.csv"], r"source yahoo with the path bars.csv. Add --data.source"),
         (["--mode", "clustering"], r"label.mode must be 'regression' or 'classification'"),
         (["--data.source", "files"], r"data.path must name a file"),
         (["--start", "2020-01-02", "--end", "2020-01-01"], r"data.start must be before data.end"),
@@ -104,6 +103,13 @@ def test_a_wrong_setting_is_refused_in_one_line(words: list[str], message: str) 
     with pytest.raises(ConfigError, match=message) as caught:
         _load(*words)
     assert "\n" not in str(caught.value)
+
+
+def test_a_path_that_no_source_reads_is_refused_where_no_model_gives_one() -> None:
+    refuse_unread_path(_load("--data.path", "bars.csv", "--data.source", "files"))
+    refuse_unread_path(_load())
+    with pytest.raises(ConfigError, match=r"source yahoo and path bars.csv. Add --data.source"):
+        refuse_unread_path(_load("--data.path", "bars.csv"))
 
 
 @pytest.mark.parametrize(
