@@ -22,6 +22,7 @@ from src.v2.explain.places import places
 from src.v2.features.compute import compute_features
 from src.v2.features.families import active_features
 from src.v2.forecasting import Forecast, explained_quantity, shared_values
+from src.v2.lifecycle.ranking_text import ranking_text
 from src.v2.modeling.learners.base import FittedModel, TrainingRows
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner
 from src.v2.modeling.model_card import ModelCard
@@ -243,7 +244,7 @@ def test_the_table_shows_reasons_below_each_ticker_and_fits_100_columns(
 def test_a_long_ranking_tells_the_reasons_of_its_ends() -> None:
     found = forecast("regression")
     rows = pl.concat([found.rows] * 3).with_columns(rank=pl.int_range(1, 73))
-    shown = predict.page(rows.with_columns(in_sample=pl.lit(False)), place("regression")[2])
+    shown = ranking_text(rows.with_columns(in_sample=pl.lit(False)), place("regression")[2])
     told = [bool(re.match(r" {5,}[+-]", line)) for line in shown.splitlines()]
     assert sum(told) == 3 * 20
     tickers = [place for place, line in enumerate(shown.splitlines()) if re.search("T0", line)]
@@ -257,10 +258,10 @@ def test_a_hostile_ticker_cannot_steer_the_terminal() -> None:
         .rows.head(1)
         .with_columns(ticker=pl.lit("[red]:cat:\x1b[31m"), in_sample=pl.lit(False))
     )
-    shown = predict.page(rows, place("regression")[2])
+    shown = ranking_text(rows, place("regression")[2])
     assert "[red]:cat:[31m" in shown and "\x1b" not in shown
 
 
 def test_no_row_is_said_in_words() -> None:
     rows = forecast("regression").rows.head(0).with_columns(in_sample=pl.lit(False))
-    assert "No ticker can be forecast." in predict.page(rows, place("regression")[2])
+    assert "No ticker can be forecast." in ranking_text(rows, place("regression")[2])
