@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # Read by OpenMP when it is first loaded; waiting threads that spin slow parallel tests down.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# A make that a test starts would take itself for one inside `make test`, and print its folders.
+for name in [name for name in os.environ if name.startswith("MAKE") or name == "MFLAGS"]:
+    del os.environ[name]
+
 # How long an example takes says more about the machine's other work than about the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -67,11 +66,9 @@ def make(tree: Path) -> Make:
     """Call make in the copy, without a terminal."""
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
-        kept = {name: value for name, value in os.environ.items() if "MAKE" not in name}
         return subprocess.run(
             ["make", *words],
             cwd=tree,
-            env=kept,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
