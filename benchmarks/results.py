@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,16 @@ def keep_section(page: str, name: str, reason: str) -> str:
         return page
     old = page.partition(start)[2].partition(end)[0].strip()
     old = re.sub(rf"\A(?:{re.escape(KEPT)}[^\n]*\n+)", "", old).strip()
-    # A path says something about this machine alone.
-    said = (
-        KEPT + re.sub(r"(?<![\w.])/[^\s,;:)]+", "PATH", " ".join(reason.split()).rstrip(".")) + "."
-    )
+    said = f"{KEPT}{_without_paths(' '.join(reason.split())).rstrip('.')}."
     return replace_section(page, name, "", f"{said}\n\n{old}".strip())
+
+
+def _without_paths(text: str) -> str:
+    """Leave out what says something about this machine alone."""
+    # Known folders first: of others no one can tell where a path with spaces ends.
+    for folder in (sys.prefix, str(PAGE.parent.parent)):
+        text = text.replace(folder, "/PATH")
+    return re.sub(r"(?<![\w.])/[^\s,;:)]+", "PATH", text)
 
 
 def write_page(path: Path, page: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,6 +86,13 @@ def test_a_benchmark_that_fails_keeps_its_numbers_and_says_why(
     assert {name: text for name, text in inside.items() if name != "train_cost"} == {
         name: text for name, text in old.items() if name != "train_cost"
     }
+
+
+def test_a_path_with_a_space_is_left_out_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", "/home/some one/.venv")
+    page = "\n".join((results.marks("a")[0], "| old |", results.marks("a")[1]))
+    kept = results.keep_section(page, "a", "/home/some one/.venv/bin/python: gone, /tmp/x too.")
+    assert "> Not measured again: PATH: gone, PATH too." in kept
 
 
 def test_a_benchmark_without_its_environment_keeps_its_numbers(page: Path) -> None:
