@@ -67,6 +67,11 @@ class Cluster:
         )
         return task
 
+    def submit_there(self, worker: str, function: Callable[..., Any], *values: Any) -> Future[Any]:
+        """Start a task that only this worker may do."""
+        task: Future[Any] = self.client.submit(function, *values, workers=[worker], pure=False)
+        return task
+
     def describe(self) -> str:
         """Say in words where the work is done."""
         there = self.client.scheduler_info(n_workers=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -18,6 +19,7 @@ from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, XGBoostModel,
 from src.v2.records import LearningCurve
 from src.v2.scale.cluster import THIS_MACHINE, Cluster
 from src.v2.scale.cluster_bins import Columns, Cuts, lowest_of_bins, quantile_cuts
+from src.v2.scale.cluster_fit import FitTask, Part, fit_share, rendezvous_opener
 from src.v2.scale.cluster_shares import Shares, share_evenly, share_rows
 from src.v2.scale.cluster_store import ClusterStore
 
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from distributed import Future
 
 log = logging.getLogger(__name__)
-
-Part = tuple[Matrix, Matrix, Matrix]
-"""Features, labels and weights of rows."""
 
 Parts = list[tuple[str, Places, "Future[Part]"]]
 """Address of a worker, which of the rows fitted on it has, and the rows there."""
@@ -57,10 +56,8 @@ class ClusterLearner(XGBoostLearner):
         """
         if not isinstance(rows.fit.feature_rows, StoredRows):
             return XGBoostLearner.choose_rounds(self, rows)
-        found = self._try(rows.fit, rows.tail, self.config.n_estimators)
-        losses = {name: next(iter(metrics.values())) for name, metrics in found["history"].items()}
-        curve = LearningCurve(tuple(losses["train"]), tuple(losses["val"]))
-        return int(found["booster"].best_iteration) + 1, curve
+        found: tuple[int, LearningCurve] = self._try(rows.fit, rows.tail, self.config.n_estimators)
+        return found
 
     def fit(self, rows: TrainingRows, rounds: int) -> FittedModel:
         """Fit for a fixed number of rounds.
@@ -72,21 +69,18 @@ class ClusterLearner(XGBoostLearner):
         """
         if not isinstance(rows.feature_rows, StoredRows):
             return XGBoostLearner.fit(self, rows, rounds)
-        booster = self._try(rows, None, rounds)["booster"]
+        booster = self._try(rows, None, rounds)
         booster.set_param({"nthread": thread_count(self.config)})
         return XGBoostModel(booster, rounds)
 
-    def _try(self, rows: TrainingRows, tail: TrainingRows | None, rounds: int) -> dict[str, Any]:
+    def _try(self, rows: TrainingRows, tail: TrainingRows | None, rounds: int) -> Any:
         """Fit, and begin anew on the workers that are left when some are lost."""
         cluster, store = self.cluster, _store(rows)
         tries, limit = cluster.config.attempts, cluster.config.time_limit_sec
         for attempt in range(1, tries + 1):
             start = time.monotonic()
             try:
-                found: dict[str, Any] = cluster.client.sync(
-                    self._train, rows, tail, rounds, callback_timeout=limit
-                )
-                return found
+                return cluster.client.sync(self._train, rows, tail, rounds, callback_timeout=limit)
             except Exception as error:
                 log.warning("a fit failed, try %d of %d", attempt, tries, exc_info=True)
                 reason = _reason(error, time.monotonic() - start, limit)
@@ -98,51 +92,61 @@ class ClusterLearner(XGBoostLearner):
             "workers' own logs; memory is the usual reason."
         )
 
-    async def _train(
-        self, rows: TrainingRows, tail: TrainingRows | None, rounds: int
-    ) -> dict[str, Any]:
+    async def _train(self, rows: TrainingRows, tail: TrainingRows | None, rounds: int) -> Any:
         """Fit once; everything left of a broken try is released with this call."""
-        import xgboost as xgb
-        from xgboost import dask as distributed_xgb
+        from distributed import MultiLock
 
         client = self.cluster.client
-        limit = math.ceil(self.cluster.config.time_limit_sec)
-        rendezvous = xgb.collective.Config(
-            timeout=limit,
-            tracker_timeout=limit,
-            tracker_host_ip=THIS_MACHINE if self.cluster.own else None,
-        )
-        # XGBoost looks for a current client even where it is given one.
-        with client.as_current():
-            shares = share_rows(_picks(rows), await self.cluster.addresses())
-            fit = await self._on_workers(self._same_bins(self._parts(shares, rows), rows.weight))
-            evals, patience = None, None
-            if tail is not None:
-                held = share_rows(_picks(tail), list(shares))
-                if len(held) < len(shares):
-                    held = share_evenly(_picks(tail), list(shares))
-                stop = await self._on_workers(self._parts(held, tail), fit)
-                evals = [(fit, "train"), (stop, "val")]
-                patience = self.config.early_stopping_rounds
-            found: dict[str, Any] = await distributed_xgb.train(
-                client,
-                self._parameters_on_workers(),
-                fit,
-                rounds,
-                evals=evals,
-                early_stopping_rounds=patience,
-                verbose_eval=False,
-                coll_cfg=rendezvous,
+        shares = share_rows(_picks(rows), await self.cluster.addresses())
+        parts = self._same_bins(self._parts(shares, rows), rows.weight)
+        workers = [worker for worker, _, _ in parts]
+        tails: list[Future[Part] | None] = [None] * len(parts)
+        if tail is not None:
+            held = share_rows(_picks(tail), workers)
+            if len(held) < len(workers):
+                held = share_evenly(_picks(tail), workers)
+            there = {worker: part for worker, _, part in self._parts(held, tail)}
+            tails = [there[worker] for worker in workers]
+        task = self._task(len(rows.label), rounds)
+        # Fits of two commands, each waiting for workers that the other one has, would never end.
+        async with MultiLock(workers, client):
+            rendezvous = await client.run_on_scheduler(
+                rendezvous_opener(), self._host(), len(workers), self._limit()
             )
-        return found
+            fits = [
+                self.cluster.submit_there(
+                    worker, fit_share, task, rank, part, places, stop, rendezvous
+                )
+                for rank, ((worker, places, part), stop) in enumerate(
+                    zip(parts, tails, strict=True)
+                )
+            ]
+            return await _first_of_all(fits)
 
-    def _parameters_on_workers(self) -> dict[str, Any]:
-        """Give the booster's parameters, with the threads of a worker."""
-        parameters = self._parameters()
-        del parameters["nthread"]
-        if self.cluster.threads is not None:
-            parameters["nthread"] = self.cluster.threads
-        return parameters
+    def _task(self, total: int, rounds: int) -> FitTask:
+        """Say what all workers fit, with the threads of a worker."""
+        parameters = self._parameters() | {"nthread": self.cluster.threads}
+        config = self.config
+        return FitTask(
+            parameters,
+            tuple(self.feature_names),
+            rounds,
+            config.early_stopping_rounds,
+            config.subsample,
+            self.seed,
+            total,
+        )
+
+    def _host(self) -> str:
+        """Give the address at which workers reach the scheduler."""
+        from distributed.comm.addressing import get_address_host
+
+        if self.cluster.own:
+            return THIS_MACHINE
+        return str(get_address_host(self.cluster.client.scheduler.address))
+
+    def _limit(self) -> int:
+        return math.ceil(self.cluster.config.time_limit_sec)
 
     def _parts(self, shares: Shares, rows: TrainingRows) -> Parts:
         """Put the rows of each worker together there, with labels and weights beside them."""
@@ -175,30 +179,6 @@ class ClusterLearner(XGBoostLearner):
             for (worker, _, _), group in zip(parts, groups, strict=False)
         ]
         return [(at, places, submit(at, _binned, part, cuts)) for at, places, part in parts]
-
-    async def _on_workers(self, parts: Parts, ref: Any = None) -> Any:
-        """Give the parts to XGBoost, which leaves them where they are."""
-        from dask import array
-        from dask.delayed import delayed
-        from xgboost.dask import DaskQuantileDMatrix
-
-        da: Any = array
-        columns: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
-        for worker, places, part in parts:
-            shapes = ((len(places), len(self.feature_names)), (len(places),), (len(places),))
-            for place, (column, shape) in enumerate(zip(columns, shapes, strict=True)):
-                piece = delayed(self.cluster.submit(worker, _item, part, place))
-                column.append(da.from_delayed(piece, shape=shape, dtype=np.float32))
-        features, label, weight = (da.concatenate(column) for column in columns)
-        return await DaskQuantileDMatrix(
-            self.cluster.client,
-            features,
-            label,
-            weight=weight,
-            feature_names=list(self.feature_names),
-            max_bin=self.config.max_bin,
-            ref=ref,
-        )
 
 
 def _store(rows: TrainingRows) -> ClusterStore:
@@ -237,8 +217,17 @@ def _binned(part: Part, cuts: Sequence[Cuts]) -> Part:
     return lowest_of_bins(part[0], [column for group in cuts for column in group]), *part[1:]
 
 
-def _item(part: Part, place: int) -> Matrix:
-    return part[place]
+async def _first_of_all(fits: Sequence[Future[Any]]) -> Any:
+    """Wait for all workers, or for the first that fails, and give what the first one found."""
+    waiting = {asyncio.ensure_future(fit.result()) for fit in fits}
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+        for fit in done:
+            fit.result()
+    finally:
+        for fit in waiting:
+            fit.cancel()
+    return await fits[0].result()
 
 
 def _reason(error: Exception, seconds: float, limit: float) -> str:

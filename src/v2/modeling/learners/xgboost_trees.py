@@ -18,6 +18,7 @@ from src.v2.console import signals_deferred
 from src.v2.errors import ConfigError, ModelError
 from src.v2.modeling.feature_rows import Matrix, StoredRows
 from src.v2.modeling.learners.base import Array, FittedModel, Learner, StopRows, TrainingRows
+from src.v2.modeling.learners.boosting import RowDraws, boost, find_rounds
 from src.v2.modeling.learners.xgboost_shap import explain_rows, interaction_rows, margins
 from src.v2.records import LearningCurve
 
@@ -53,33 +54,26 @@ class XGBoostLearner:
 
     def choose_rounds(self, rows: StopRows) -> tuple[int, LearningCurve]:
         """Find after how many rounds the tail's weighted loss is lowest."""
-        import xgboost as xgb
-
-        history: dict[str, dict[str, list[float]]] = {}
         with _page_folder(rows.fit) as pages:
             fit = self._matrix(rows.fit, pages)
             tail = self._matrix(rows.tail, pages, reference=fit)
-            booster = xgb.train(
+            found = find_rounds(
                 self._parameters(),
                 fit,
+                self._draws(rows.fit),
+                tail,
                 self.config.n_estimators,
-                evals=[(fit, "train"), (tail, "val")],
-                early_stopping_rounds=self.config.early_stopping_rounds,
-                evals_result=history,
-                verbose_eval=False,
+                self.config.early_stopping_rounds,
             )
+            # Before the folder of their pages.
             del tail, fit
-        losses = {name: next(iter(metrics.values())) for name, metrics in history.items()}
-        curve = LearningCurve(tuple(losses["train"]), tuple(losses["val"]))
-        return booster.best_iteration + 1, curve
+        return found
 
     def fit(self, rows: TrainingRows, rounds: int) -> FittedModel:
         """Fit for a fixed number of rounds."""
-        import xgboost as xgb
-
         with _page_folder(rows) as pages:
             matrix = self._matrix(rows, pages)
-            booster = xgb.train(self._parameters(), matrix, rounds, verbose_eval=False)
+            booster = boost(self._parameters(), matrix, self._draws(rows), rounds)
             del matrix
         return XGBoostModel(booster, rounds)
 
@@ -116,6 +110,9 @@ class XGBoostLearner:
                 rows.features, rows.label, weight=rows.weight, feature_names=names, **settings
             )
 
+    def _draws(self, rows: TrainingRows) -> RowDraws:
+        return RowDraws(rows.weight, self.config.subsample, self.seed)
+
     def _parameters(self) -> dict[str, Any]:
         config = self.config
         parameters: dict[str, Any] = {
@@ -123,7 +120,6 @@ class XGBoostLearner:
             "device": config.device,
             "learning_rate": config.learning_rate,
             "max_depth": config.max_depth,
-            "subsample": config.subsample,
             "colsample_bytree": config.colsample_bytree,
             "min_child_weight": self.leaf_weight,
             "lambda": config.reg_lambda,

@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {
     "features": {"families": ["momentum", "volatility", "market", "cross_section"]},
     "label": {"forward_days": 10},
     "validation": {"test_sessions": 100},
-    "model": {"n_estimators": 40, "early_stopping_rounds": 0, "subsample": 1.0},
+    "model": {"n_estimators": 40, "early_stopping_rounds": 0},
     "scale": {"engine": "dask", "rows_at_once": 10_000},
 }
 

@@ -78,7 +78,7 @@ def test_a_worker_killed_during_a_fit_costs_a_try_and_no_finished_fold(
     trainer, schedule = trainer_of(built, DaskEngine(cluster), config)
     steps = walk_forward(trainer, schedule)
     first = next(steps)
-    killer = kill_when(cluster, "fn-")
+    killer = kill_when(cluster, "fit_share")
     second = next(steps)
     killer.join(timeout=1)
     assert not killer.is_alive(), "the fit was over before the worker died"

@@ -92,14 +92,15 @@ def test_pages_lie_beside_the_rows_while_a_fit_runs(
 
     _, disk = _rows(tmp_path, 0.25)
     seen: list[int] = []
-    train = xgb.train
+    update = xgb.Booster.update
 
-    def watched(*given: object, **named: object) -> object:
+    def watched(booster: xgb.Booster, matrix: xgb.DMatrix, iteration: int) -> None:
         seen.append(sum(path.stat().st_size for path in tmp_path.glob("fit-*/pages-*/*")))
-        return train(*given, **named)
+        update(booster, matrix, iteration)
 
-    monkeypatch.setattr(xgb, "train", watched)
+    monkeypatch.setattr(xgb.Booster, "update", watched)
     LEARNER.fit(disk, 2)
+    assert len(seen) == 2
     assert seen[0] >= ROWS * WIDTH
 
 
