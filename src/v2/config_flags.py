@@ -35,6 +35,7 @@ SWITCHES = {
     "-y": "--paths.overwrite",
     "--yes": "--paths.overwrite",
     "--ui": "--runs.ui",
+    "--open": "--report.open",
     "--full": "--fetch.full",
     "--register": "--mlflow.register-model",
     "--force": "--promote.force",
@@ -72,7 +73,8 @@ def normalise_argv(argv: Sequence[str]) -> list[str]:
         elif flag == "--force-sample":
             rest += ["--data.source", "sample"]
         elif flag in SWITCHES and not equals:
-            rest += [SWITCHES[flag], "true"]
+            told = bool(words) and words[0] in ("true", "false")
+            rest += [SWITCHES[flag], words.pop(0) if told else "true"]
         else:
             rest.append(flag + equals + value)
     return [f"{flag}={','.join(values)}" for flag, values in lists.items()] + rest

@@ -218,10 +218,12 @@ def metrics_markdown() -> str:
     """Write the page of metrics."""
     return (
         "# Metrics\n\n"
+        "What is each key that a run logs? How to read the few that matter is in "
+        "[what the numbers mean](numbers.md).\n\n"
         "Made from `src/v2/evaluation/catalogue.py`. A score is taken on rows that no fit has "
-        "seen; only `train_loss` is in-sample. Without 10 tickers on a date, a date has no "
-        "correlation, and a score without rows is not logged. A step of a fit is a boosting round, "
-        "an epoch, or one of the five penalties of a line, from strong to weak.\n\n"
+        "seen; only\n`train_loss` is in-sample. Without 10 tickers on a date, a date has no "
+        "correlation, and a score without\nrows is not logged. A step of a fit is a boosting "
+        "round, an epoch, or one of the five penalties of a\nline, from strong to weak.\n\n"
         "## Scores\n\n" + _table(SCORES, ("key", "formula", "unit", "better")) + "\n"
         "## Keys of a run\n\n" + _table(KEYS, ("key", "formula", "rows", "unit", "better")) + "\n"
         "## Keys of the evaluation\n\n"
@@ -236,7 +238,7 @@ def metrics_markdown() -> str:
 def _table(entries: tuple[MetricDoc, ...], columns: tuple[str, ...]) -> str:
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for entry in entries:
-        cells = [getattr(entry, column) for column in columns]
+        cells = [getattr(entry, column).replace("|", "\\|") for column in columns]
         cells[0] = "<br>".join(f"`{key}`" for key in cells[0].strip("{}").split(","))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

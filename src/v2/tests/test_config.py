@@ -223,5 +223,10 @@ def test_every_setting_that_is_no_parameter_of_the_booster_is_described() -> Non
     ]
 
 
-def test_switches_take_no_value() -> None:
+def test_switches_need_no_value() -> None:
     assert normalise_argv(["--ui", "--port", "1"]) == ["--runs.ui", "true", "--port", "1"]
+    assert normalise_argv(["--open"]) == ["--report.open", "true"]
+    assert normalise_argv(["--open", "false", "-y"]) == [
+        *("--report.open", "false"),
+        *("--paths.overwrite", "true"),
+    ]

@@ -26,15 +26,26 @@ def _pages(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("mode", ["regression", "classification"])
 def test_a_report_from_disk_equals_that_of_the_training_to_the_byte(
-    noise_workplace: Workplace, mode: str, capsys: pytest.CaptureFixture[str]
+    noise_workplace: Workplace,
+    mode: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    shown: list[str] = []
+
+    def show(address: str) -> bool:
+        shown.append(address)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", show)
     folder = _folder(noise_workplace, mode)
     before = _pages(folder)
     for name in PAGES:
         (folder / name).unlink()
-    assert report.main([*noise_workplace.flags(), "--folder", str(folder)]) == 0
+    assert report.main([*noise_workplace.flags(), "--folder", str(folder), "--open"]) == 0
     assert _pages(folder) == before
     assert capsys.readouterr().out.strip() == str(folder / "report.html")
+    assert shown == [(folder / "report.html").resolve().as_uri()]
 
 
 def test_a_report_from_mlflow_alone_equals_that_of_the_training_to_the_byte(
