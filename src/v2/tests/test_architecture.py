@@ -14,7 +14,8 @@ SOURCE = ROOT / "src" / "v2"
 
 FLOORS = [
     {
-        *("errors", "console", "config", "config_flags", "config_sources"),
+        *("errors", "console", "config", "config_flags", "config_help"),
+        "config_sources",
         *("config_types", "config_training", "config_commands"),
     },
     {"evaluation_records", "case_records"},
