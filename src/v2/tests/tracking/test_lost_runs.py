@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from src.v2.config import MlflowConfig
-from src.v2.tests.tracking.conftest import ROOT
-from src.v2.tracking import process
+from src.v2.tests.tracking.conftest import ROOT, free_port
+from src.v2.tracking import process, ui
 from src.v2.tracking.lost_runs import end_lost_runs
 from src.v2.tracking.process import (
     BOOT,
@@ -136,6 +136,22 @@ def test_a_run_that_may_not_be_changed_is_no_hindrance(
     monkeypatch.setattr(type(store.client), "set_terminated", refuse)
     assert end_lost_runs(store) == ""
     assert "could not be marked KILLED: PERMISSION_DENIED" in caplog.text
+
+
+def test_the_pages_show_no_run_as_running_whose_process_is_gone(
+    sqlite_store: MlflowConfig,
+    client_of: ClientOf,
+    ended_child: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store = open_store(sqlite_store)
+    run = store.client.create_run(store.experiment_id, tags=ended_child, run_name="lost")
+    for name in ("_load_application", "run_application"):
+        monkeypatch.setattr(ui, name, lambda *_: None)
+    ui.serve_ui(sqlite_store, free_port())
+    assert client_of(sqlite_store).get_run(run.info.run_id).info.status == "KILLED"
+    assert "1 run whose process is gone is now KILLED" in capsys.readouterr().out
 
 
 def test_a_process_is_gone_only_where_that_is_sure(ended_child: dict[str, str]) -> None:
