@@ -30,7 +30,7 @@ FLOORS = [
     {"figures"},
     {"tracking"},
     {"summary_text"},
-    {"summary_record", "summary_run", "summary_evaluation"},
+    {"summary_features", "summary_record", "summary_run", "summary_evaluation"},
     {"page"},
     {"training_summary"},
     {"out_of_sample"},
