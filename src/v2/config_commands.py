@@ -131,6 +131,9 @@ class ServeConfig(Section):
 class RunsConfig(Section):
     """What the runs command shows."""
 
+    columns: Names = Field(
+        (), description="columns, or all; empty: those that fit the terminal, all as csv or json"
+    )
     filter: str = Field("", description='MLflow filter, as "metrics.cv_r2_pooled > 0"')
     format: Literal["table", "csv", "json"] = "table"
     order_by: str = Field("attributes.start_time DESC", description="MLflow order")

@@ -30,6 +30,8 @@ _LIST_FLAGS += (
     "--features.exclude",
     "--features.modules",
     "--label.rating-thresholds",
+    "--columns",
+    "--runs.columns",
 )
 SWITCHES = {
     "-y": "--paths.overwrite",

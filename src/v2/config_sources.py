@@ -28,6 +28,7 @@ from pydantic_settings import (
 
 from src.v2.config import ENV_PREFIX, Config, setting_paths
 from src.v2.config_flags import SHORT_FLAGS, SWITCHES, long_flags, normalise_argv
+from src.v2.config_help import help_formatter
 from src.v2.errors import ConfigError
 
 LONGEST_SHOWN = 80
@@ -151,18 +152,19 @@ def _flags_source(
             raise SettingsError(message)
 
     shown = " ".join(f"[--{short} …]" for short in short_flags.values())
+    formatter = help_formatter(Config)
     parser = Parser(
         prog=command,
         allow_abbrev=False,
         usage=f"{command} [--force-sample] [-y] {shown} [--section.key value …]",
         description=about,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=formatter,
     )
     return CliSettingsSource(
         settings_cls,
         root_parser=parser,
         parse_args_method=argparse.ArgumentParser.parse_args,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=formatter,
         cli_parse_args=list(words),
         cli_kebab_case=True,
         cli_parse_none_str="null",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from src.v2.config import Config
 
 COMMAND = "python -m src.v2.runs"
+WIDTH_WITHOUT_TERMINAL = 120
 SHORT_FLAGS = {
+    "runs.columns": "columns",
     "runs.filter": "filter",
     "runs.format": "format",
     "runs.order-by": "order-by",
@@ -26,9 +29,11 @@ SHORT_FLAGS = {
     "mlflow.tracking-uri": "tracking-uri",
 }
 ABOUT = """\
-List the runs of the experiment, newest first; with --ui serve MLflow's pages.
+List the runs of the experiment, newest first, as far as the terminal is wide, with the reason
+of those that did not finish; with --ui serve MLflow's pages.
 
   python -m src.v2.runs --filter "metrics.cv_rank_ic_pooled > 0.01"
+  python -m src.v2.runs --columns all
   python -m src.v2.runs --format csv > runs.csv
   python -m src.v2.runs --ui --port 5001"""
 
@@ -50,17 +55,14 @@ def _command(argv: Sequence[str]) -> int:
 
 def _list_runs(config: Config) -> int:
     from src.v2.tracking.query import search_runs
+    from src.v2.tracking.run_table import chosen_columns
 
+    columns = chosen_columns(config.runs.columns)
     table = search_runs(config.mlflow, config.runs)
-    if config.runs.format == "csv":
-        sys.stdout.write(table.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ"))
-    elif config.runs.format == "json":
-        import polars as pl
-
-        stamp = pl.col("start_time").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-        sys.stdout.write(table.with_columns(stamp).write_json() + "\n")
-    elif not table.is_empty():
-        sys.stdout.write(_aligned(table) + "\n")
+    if config.runs.format == "table":
+        _print_table(table, columns)
+    else:
+        _write(table.select(columns) if columns else table, config.runs.format)
     if table.is_empty():
         name = config.mlflow.experiment_name
         wish = (
@@ -71,28 +73,34 @@ def _list_runs(config: Config) -> int:
     return 0
 
 
-def _aligned(table: pl.DataFrame) -> str:
-    """Write a table as aligned text, one line a run; columns without any value are left out."""
-    filled = [name for name in table.columns if table[name].null_count() < table.height]
-    rows = [filled, *([_text(row[name]) for name in filled] for row in table.to_dicts())]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(filled))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+def _print_table(table: pl.DataFrame, columns: Sequence[str]) -> None:
+    """Print what fits the terminal, or the columns asked for."""
+    from src.v2.tracking.run_table import fitting_table, whole_table
+
+    if table.is_empty():
+        return
+    if columns:
+        sys.stdout.write(whole_table(table.select(columns)) + "\n")
+        return
+    width = shutil.get_terminal_size((WIDTH_WITHOUT_TERMINAL, 24)).columns
+    text, less = fitting_table(table, width)
+    sys.stdout.write(text + "\n")
+    if less:
+        sys.stdout.flush()
+        show_note(
+            "shortened to fit; --columns all shows everything, --columns run_id,verdict some, and "
+            "--format csv or json is for machines."
+        )
 
 
-def _text(value: object) -> str:
-    """Write one cell."""
-    import datetime as dt
+def _write(table: pl.DataFrame, form: str) -> None:
+    """Write the table for machines, times in UTC."""
+    import polars as pl
 
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    if isinstance(value, dt.datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M")
-    return str(value)
+    if "start_time" in table.columns:
+        stamp = pl.col("start_time").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        table = table.with_columns(stamp)
+    sys.stdout.write(table.write_csv() if form == "csv" else table.write_json() + "\n")
 
 
 if __name__ == "__main__":

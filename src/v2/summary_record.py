@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.v2.evaluation_records import Evaluation
+from src.v2.modeling.learners.kinds import kind_of
 from src.v2.records import Coverage, FoldResult, TrainingResult
 from src.v2.summary_text import TOP_FEATURES, reading
 
@@ -19,9 +20,14 @@ from src.v2.summary_text import TOP_FEATURES, reading
 def summary_record(
     result: TrainingResult, *, model_path: Path, run_id: str | None, timestamp: dt.datetime
 ) -> dict[str, Any]:
-    """All numbers of the summary as plain values, ready for JSON; NaN becomes null."""
+    """All numbers of the summary as plain values, ready for JSON; NaN becomes null.
+
+    Features stand in it twice: ``top_features`` by the importance of the fits, and
+    ``moving_features`` by their share of the mean |SHAP|, as on the page.
+    """
     features = result.features
     top = list(result.importance.items())[:TOP_FEATURES]
+    moving = result.explanation.importance.features[:TOP_FEATURES]
     record = {
         "schema_version": 2,
         "timestamp": timestamp.isoformat(timespec="seconds"),
@@ -44,6 +50,8 @@ def summary_record(
         "feature_analysis": {
             "stability_score": result.stability,
             "top_features": dict(top),
+            "top_features_by": kind_of(result.settings).importance,
+            "moving_features": {each.name: each.share for each in moving},
             "cumulative_importance": sum(share for _, share in top),
             "left_out": dict(features.left_out),
             "infinite": dict(features.infinite),

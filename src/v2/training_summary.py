@@ -11,10 +11,10 @@ from src.v2.console import mask_secrets
 from src.v2.modeling.learners.kinds import kind_of
 from src.v2.records import TrainingResult
 from src.v2.summary_evaluation import print_evaluation, print_verdict
+from src.v2.summary_features import print_features
 from src.v2.summary_record import folds_record
 from src.v2.summary_run import log_fold, note_markdown, run_params, sample_predictions
 from src.v2.summary_text import (
-    TOP_FEATURES,
     counted,
     drop_lines,
     left_out_line,
@@ -23,7 +23,6 @@ from src.v2.summary_text import (
     sessions,
     shown,
     some,
-    stability_line,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def print_summary(
     _print_coverage(out, result)
     _print_performance(out, result)
     print_evaluation(out, result)
-    _print_features(out, result)
+    print_features(out, result)
     out.print("[bold]Time[/]")
     out.print(_stage_table(result.stages))
     out.print()
@@ -292,25 +291,6 @@ def _performance_rows(result: TrainingResult) -> list[tuple[str, str, str, str |
         ("RMSE (known mean)", "rmse", "share", "rmse_base"),
         ("MAE (known mean)", "mae", "share", "mae_base"),
     ]
-
-
-def _print_features(out: Console, result: TrainingResult) -> None:
-    out.print("[bold]Feature analysis[/]")
-    _say(out, stability_line(result))
-    top = list(result.importance.items())[:TOP_FEATURES]
-    longest = max(len(name) for name, _ in top)
-    for place, (name, share) in enumerate(top, 1):
-        shares = [fold.importance.get(name, 0.0) for fold in result.folds]
-        bar = "█" * max(1, round(share / top[0][1] * 20)) if top[0][1] > 0 else ""
-        out.print(
-            f"  {place:>2}. {name:<{longest}}  {share:6.2%}  {min(shares):6.2%} to "
-            f"{max(shares):6.2%} over folds  {bar}",
-            markup=False,
-            soft_wrap=True,
-        )
-    whole = kind_of(result.settings).importance
-    out.print(f"  together {sum(share for _, share in top):.1%} of {whole}")
-    out.print()
 
 
 def _stage_table(stages: Mapping[str, float]) -> Table:

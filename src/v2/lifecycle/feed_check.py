@@ -10,6 +10,7 @@ import polars as pl
 
 from src.v2.explain.feeds import KINDS, WEEK, measure_feeds
 from src.v2.lifecycle.monitor_records import MonitorCheck
+from src.v2.modeling.learners.kinds import importance_words
 from src.v2.modeling.model_card import ModelCard
 from src.v2.summary_text import some
 
@@ -24,7 +25,7 @@ STILL = 2
 
 QUESTION = "Do the values of features still come in?"
 RULE = (
-    "in the newest week, of a feature that the model uses: more than half of the values that were "
+    "in the newest week, of a feature with such a share: more than half of the values that were "
     "there in every week of training are missing; more than half lie further outside the training "
     "range than it is wide; or the market's one value has stood still for a week and more than "
     "twice as long as ever in training"
@@ -58,7 +59,10 @@ def check_feeds(
     found = measure_feeds(reference, values, rows["date"].to_physical().to_numpy())
     used = found.filter(reference["importance"] > 0)
     broken = [words for row in used.iter_rows(named=True) if (words := _broken(row))]
-    words = f"{used.height} features are used; {len(broken)} broken"
+    words = (
+        f"{used.height} of the model's {reference.height} features have a share of "
+        f"{importance_words(card.learner)} in the walk-forward; {len(broken)} broken"
+    )
     if broken:
         words += f": {some(broken)}"
     numbers = {"broken_features": float(len(broken))}

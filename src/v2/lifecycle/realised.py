@@ -100,7 +100,9 @@ def realise(
 
     A prediction counts when it was made in time: not on dates that the model was fitted on, not
     with later bars at hand, and by the end of the session of the trade, or of the session
-    after the decision where the trade has no lag. Of several on one date the first counts.
+    after the decision where the trade has no lag. While the bars do not reach that session, it
+    has passed once more days went by than so many sessions ever took in them, whatever the
+    exchange. Of several on one date the first counts.
 
     Parameters
     ----------
@@ -136,10 +138,13 @@ def realise(
 
 
 def _with_deadline(log: pl.DataFrame, sessions: pl.Series) -> pl.DataFrame:
-    """Add the last date on which a prediction is made in time; null while it has not come."""
+    """Add the last date on which a prediction is made in time; null where the bars cannot tell."""
     lag = max(1, int(log["entry_lag"][0])) if log.height else 1
     deadlines = pl.DataFrame({"date": sessions, "deadline": sessions.shift(-lag)})
-    return log.join(deadlines, on="date", how="left", maintain_order="left")
+    longest = pl.lit((sessions - sessions.shift(lag)).max(), pl.Duration("us"))
+    return log.join(deadlines, on="date", how="left", maintain_order="left").with_columns(
+        pl.col("deadline").fill_null(pl.col("date") + longest)
+    )
 
 
 def _dates(log: pl.DataFrame) -> int:

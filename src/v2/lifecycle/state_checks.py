@@ -14,6 +14,7 @@ from src.v2.explain.drift_reference import (
     measure_drift,
 )
 from src.v2.lifecycle.monitor_records import FeatureMove, MonitorCheck, Outcome
+from src.v2.modeling.learners.kinds import importance_words
 from src.v2.modeling.model_card import ModelCard
 from src.v2.summary_text import sessions as sessions_words
 from src.v2.summary_text import some
@@ -118,9 +119,10 @@ def check_drift(
         The check, and every feature by its index of stability, largest first.
     """
     question = "Do features look as they did in training?"
+    share = f"at least {config.importance:.1%} of {importance_words(card.learner)}"
     rule = (
-        f"index above {config.psi:g} and adjusted p < {config.alarm_rate:g}, of a feature with at "
-        f"least {config.importance:.1%} of the gain"
+        f"index above {config.psi:g} and adjusted p < {config.alarm_rate:g}, of a feature with "
+        f"{share}"
     )
     if reference is None or tuple(reference["feature"]) != card.features or rows.is_empty():
         words = "the model's folder holds no reference of its features; train again for one"
@@ -133,8 +135,9 @@ def check_drift(
     known = any(np.isfinite(move.p) for move in mattering)
     above = sum(move.psi > config.psi for move in mattering)
     words = (
-        f"{len(mattering)} features matter; {above} have an index above {config.psi:g}, "
-        f"{len(drifted)} of them beyond what quarters of the training rows show"
+        f"{len(mattering)} of the model's {len(moves)} features have {share} in the walk-forward; "
+        f"{above} of these an index above {config.psi:g}, {len(drifted)} beyond what quarters of "
+        "the training rows show"
     )
     if drifted:
         words += f": {some(drifted)}"

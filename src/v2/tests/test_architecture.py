@@ -14,7 +14,8 @@ SOURCE = ROOT / "src" / "v2"
 
 FLOORS = [
     {
-        *("errors", "console", "config", "config_flags", "config_sources"),
+        *("errors", "console", "config", "config_flags", "config_help"),
+        "config_sources",
         *("config_types", "config_training", "config_commands"),
     },
     {"evaluation_records", "case_records"},
@@ -29,7 +30,7 @@ FLOORS = [
     {"figures"},
     {"tracking"},
     {"summary_text"},
-    {"summary_record", "summary_run", "summary_evaluation"},
+    {"summary_features", "summary_record", "summary_run", "summary_evaluation"},
     {"page"},
     {"training_summary"},
     {"out_of_sample"},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.v2.errors import ConfigError
 from src.v2.tracking.complaints import reason_of, refusals
+from src.v2.tracking.lifecycle import END_REASON
 from src.v2.tracking.store import is_missing, open_client
 from src.v2.tracking.uris import StoreAddress, parse_address
 
@@ -32,6 +33,13 @@ METRICS = (
 )
 """Columns read from the metrics, under the same names."""
 
+COLUMNS = (
+    *("run_id", "run_name", "status", "start_time", "mode", "forward_days", "verdict"),
+    *METRICS,
+    END_REASON,
+)
+"""Every column, in order."""
+
 _PAGE = 1000
 _TOP_LEVEL = "tags.`mlflow.parentRunId` IS NULL"
 
@@ -51,8 +59,9 @@ def search_runs(config: MlflowConfig, query: RunsConfig, *, children: bool = Fal
     Returns
     -------
     pl.DataFrame
-        | run_id | run_name | status | start_time (UTC) | mode | forward_days | verdict | and
-        the columns of `METRICS`; null where a run lacks one. Empty when there are no runs yet.
+        | run_id | run_name | status | start_time (UTC) | mode | forward_days | verdict |, the
+        columns of `METRICS`, and | end_reason | of runs that did not finish; null where a run
+        lacks one. Empty when there are no runs yet.
 
     Raises
     ------
@@ -65,13 +74,8 @@ def search_runs(config: MlflowConfig, query: RunsConfig, *, children: bool = Fal
 
     address = parse_address(config.tracking_uri)
     found = [] if is_missing(address) else _fetch(address, config, query, children)
-    texts = ("run_id", "run_name", "status", "mode", "forward_days", "verdict")
-    schema: dict[str, Any] = {
-        **dict.fromkeys(texts[:3], pl.String),
-        "start_time": pl.Int64,
-        **dict.fromkeys(texts[3:], pl.String),
-        **dict.fromkeys(METRICS, pl.Float64),
-    }
+    schema: dict[str, Any] = dict.fromkeys(COLUMNS, pl.String)
+    schema |= {"start_time": pl.Int64, **dict.fromkeys(METRICS, pl.Float64)}
     table = pl.DataFrame([_row(run) for run in found], schema=schema)
     return table.with_columns(
         pl.from_epoch("start_time", "ms").dt.replace_time_zone("UTC"),
@@ -148,4 +152,5 @@ def _row(run: Any) -> dict[str, Any]:
         },
         "verdict": run.data.tags.get("verdict"),
         **{name: metrics.get(name) for name in METRICS},
+        END_REASON: run.data.tags.get(END_REASON),
     }

@@ -6,11 +6,14 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from src.v2.console import show_note
 from src.v2.tracking.complaints import refusals
 from src.v2.tracking.entities import tag_entities
 from src.v2.tracking.lifecycle import open_run
+from src.v2.tracking.lost_runs import end_lost_runs
+from src.v2.tracking.process import origin_tags
 from src.v2.tracking.store import open_store
-from src.v2.tracking.tracked_run import NullRun, TrackedRun, origin_tags
+from src.v2.tracking.tracked_run import NullRun, TrackedRun
 
 if TYPE_CHECKING:
     from src.v2.config import MlflowConfig
@@ -33,8 +36,9 @@ def training_run(
 ) -> Iterator[TrackedRun]:
     """Open a run, and close it as FINISHED, FAILED or KILLED by how the block ends.
 
-    An error is FAILED; an interrupt, a signal or an exit is KILLED. With
-    ``mlflow.enabled: false`` the block gets a run that keeps nothing.
+    An error is FAILED; an interrupt, a signal or an exit is KILLED. Earlier runs whose process
+    was killed outright are closed first, with a note. With ``mlflow.enabled: false`` the block
+    gets a run that keeps nothing.
 
     Parameters
     ----------
@@ -58,6 +62,9 @@ def training_run(
         yield null_run()
         return
     store = open_store(config)
+    ended = end_lost_runs(store)
+    if ended:
+        show_note(ended)
     first = {**origin_tags(), **(tags or {})}
     if description:
         first["mlflow.note.content"] = description

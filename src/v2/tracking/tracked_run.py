@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any, override
 from src.v2.tracking.complaints import quiet_libraries, refusals
 from src.v2.tracking.entities import dataset_input, metric_entities, param_entities, tag_entities
 from src.v2.tracking.lifecycle import open_run
+from src.v2.tracking.process import origin_tags
 from src.v2.tracking.scoring_model import MODEL_NAME, save_scoring_model
 from src.v2.tracking.store import Store
 from src.v2.tracking.uris import without_user
@@ -289,11 +288,3 @@ class NullRun(TrackedRun):
 
     @override
     def _log(self, **_: Any) -> None: ...
-
-
-def origin_tags() -> dict[str, str]:
-    """Say who started the run and by which program."""
-    tags = {"mlflow.source.name": sys.argv[0] or "python", "mlflow.source.type": "LOCAL"}
-    with contextlib.suppress(KeyError, OSError, ImportError):
-        tags["mlflow.user"] = getpass.getuser()
-    return tags

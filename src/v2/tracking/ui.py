@@ -25,6 +25,7 @@ from src.v2.tracking.local_server import (
     run_application,
     say,
 )
+from src.v2.tracking.lost_runs import end_lost_runs
 from src.v2.tracking.query import experiment_id
 from src.v2.tracking.store import open_store
 from src.v2.tracking.uris import StoreAddress, parse_address, without_user
@@ -71,6 +72,9 @@ def serve_ui(config: MlflowConfig, port: int) -> None:
     with listener, ended_by_the_user():
         say("Starting MLflow's pages, a few seconds ...")
         store = open_store(config)
+        ended = end_lost_runs(store)
+        if ended:
+            say(f"{ended[0].upper()}{ended[1:]}.")
         page = _page(f"http://{HOST}:{port}", store.experiment_id)
         run_application(_load_application(address), listener, f"Open {page}  (Ctrl-C ends it)")
 

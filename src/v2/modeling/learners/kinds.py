@@ -194,3 +194,15 @@ def kind_of(settings: Mapping[str, Any]) -> LearnerKind:
         Those of `src.v2.records.TrainingResult`.
     """
     return KINDS[str(flatten(settings).get("model.type", "xgboost"))]
+
+
+def importance_words(learner: str) -> str:
+    """Say what shares of features are shares of, for a model of this type.
+
+    Examples
+    --------
+    >>> importance_words("ridge")
+    'the absolute coefficients'
+    """
+    kind = KINDS.get(learner)
+    return "the importance" if kind is None else kind.importance

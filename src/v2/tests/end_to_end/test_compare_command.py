@@ -111,18 +111,18 @@ def test_the_recommended_arm_is_trained_when_asked(
     monkeypatch.setattr("src.v2.train.train", lambda config, run_log: trained.append(config))
     place, bars = compared, compared.folder / "planted.parquet"
     # Here the default is the useless one, and what sweeps away its leaf is far better.
-    words = _words(place, bars, "--sweep", "model.learning_rate=0.3", "--mlflow.enabled", "false")
+    words = _words(place, bars, "--sweep", "model.learning_rate=0.1", "--mlflow.enabled", "false")
     words += ["--model.max-depth", "2"]
     poor = place.folder / "poor.yaml"
     poor.write_text("model: {min_child_weight: 1e9, max_depth: 2}")
     better = str(_variation(place, "better", "model: {min_child_weight: 20}"))
     assert compare.main([better, *words, "--config", str(poor), "--compare.train-best"]) == 0
-    assert "Recommended: better learning_rate=0.3" in capsys.readouterr().out
+    assert "Recommended: better learning_rate=0.1" in capsys.readouterr().out
     (config,) = trained
-    assert (config.model.min_child_weight, config.model.learning_rate) == (20.0, 0.3)
+    assert (config.model.min_child_weight, config.model.learning_rate) == (20.0, 0.1)
     assert compare.main([better, *words, "--config", str(poor)]) == 0
     out = capsys.readouterr().out
-    assert len(trained) == 1 and f"--variation '{better}' --model.learning-rate=0.3" in out
+    assert len(trained) == 1 and f"--variation '{better}' --model.learning-rate=0.1" in out
 
 
 @pytest.mark.slow

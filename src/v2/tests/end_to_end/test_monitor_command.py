@@ -147,14 +147,19 @@ def test_features_that_drifted_give_3(in_use: InUse, capsys: pytest.CaptureFixtu
     assert all(name in shown.replace(" ", "") for name in top)
 
 
-def test_predict_feeds_the_monitor(in_use: InUse, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_forecast_of_today_on_bars_of_years_ago_is_logged_and_not_called_in_time(
+    in_use: InUse, capsys: pytest.CaptureFixture[str]
+) -> None:
     flags = [*in_use.place.flags(), "--paths.predictions-dir", str(in_use.folder / "log")]
     assert predict.main([*flags, "--model", str(in_use.model)]) == 0
     assert read_log(in_use.folder / "log").height == 24
-    assert in_use.run(*OLD_IS_FINE, "--mlflow.enabled", "false") == 0
+    assert in_use.run(*OLD_IS_FINE, "--mlflow.enabled", "false") == 3
     shown = " ".join(capsys.readouterr().out.split())
     assert "1 date in the log, 0 of them with an outcome of 5 sessions" in shown
     assert "no outcome counts yet" in shown
+    assert "Dates that do not count: 1 (made after the trade)" in shown
+    assert "ALARM: predictions." in shown
+    assert "the last one made in time" not in shown
 
 
 @pytest.mark.parametrize(

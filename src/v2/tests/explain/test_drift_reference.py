@@ -124,6 +124,8 @@ def test_too_short_a_training_window_cannot_tell() -> None:
     rows = pl.DataFrame({"a": rng.normal(5, 1, 252), "date": [0] * 252}).cast({"date": pl.Date})
     check, (move,) = check_drift(reference, rows, make_card(features=("a",)), MonitorConfig())
     assert check.outcome == "too early" and "too few quarters" in check.evidence
+    words = "1 of the model's 1 features have at least 1.0% of the trees' gain in the walk-forward"
+    assert words in check.evidence
     assert move.psi > 1 and np.isnan(move.p)
 
 

@@ -125,6 +125,11 @@ def test_a_feature_that_the_model_does_not_use_raises_nothing() -> None:
     lose(newest)
     check = check_feeds(reference, rows_of(newest, 1037), make_card(features=NAMES))
     assert check.outcome == "ok"
+    used, every = sum(share > 0 for share in SHARES.values()) - 1, len(NAMES)
+    assert check.evidence.startswith(f"{used} of the model's {every} features have a share of")
+    assert "the trees' gain in the walk-forward; 0 broken" in check.evidence
+    line = check_feeds(reference, rows_of(newest, 1037), make_card(features=NAMES, learner="ridge"))
+    assert "a share of the absolute coefficients" in line.evidence
 
 
 def test_an_older_reference_cannot_tell_and_says_so() -> None:

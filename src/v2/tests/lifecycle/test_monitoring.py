@@ -314,6 +314,34 @@ def test_predictions_that_knew_what_followed_do_not_count() -> None:
     assert result.scored == 190 - 23
 
 
+@pytest.mark.parametrize(
+    ("lag", "late", "told"), [(1, 3, True), (1, 4, False), (2, 4, True), (2, 5, False)]
+)
+def test_a_forecast_long_after_the_last_bars_is_not_called_in_time(
+    lag: int, late: int, told: bool
+) -> None:
+    # The longest that one session took is a weekend, of two a weekend and a day.
+    card = make_card(out_of_sample=PROMISE, entry_lag=lag)
+    log = made_log(bars_of(), card, skill=0.2, seed=3, dates=DAYS[-1:])
+    made = log.with_columns(pl.col("made_at") + pl.duration(days=late))
+    result = look(made, card)
+    check = next(check for check in result.checks if check.name == "predictions")
+    if told:
+        assert (check.outcome, result.left_out) == ("ok", {"outcome not known yet": 1})
+        assert f"the last one made in time is of {DAYS[-1]}" in check.evidence
+    else:
+        assert (check.outcome, result.left_out) == ("alarm", {"made after the trade": 1})
+        assert "no prediction was made in time" in check.evidence
+
+
+def test_bars_of_one_session_cannot_tell_when_the_next_one_is() -> None:
+    card = make_card()
+    log = made_log(bars_of(), card, skill=0.2, seed=3, dates=DAYS[:1])
+    late = log.with_columns(pl.col("made_at") + pl.duration(days=900))
+    empty = outcomes(bars_of(), card).clear()
+    assert realise(late, empty, pl.Series(DAYS[:1]), 504).last_live == DAYS[0]
+
+
 def test_realised_returns_are_those_of_the_tickers_own_later_bars() -> None:
     card = make_card(entry_lag=2, forward_days=7)
     bars = bars_of().filter((pl.col("ticker") != "T003") | (pl.col("date") != DAYS[420]))

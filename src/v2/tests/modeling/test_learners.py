@@ -62,7 +62,7 @@ def score_of(model: FittedModel, given: TrainingRows) -> Array:
 def test_a_planted_signal_is_found_on_rows_not_seen(kind: str, classes: int) -> None:
     model = learner(kind, classes).fit(rows(classes), 4 if kind == "ridge" else 25)
     unseen = rows(classes, seed=1)
-    assert np.corrcoef(score_of(model, unseen), unseen.label)[0, 1] > 0.5
+    assert np.corrcoef(score_of(model, unseen), unseen.label)[0, 1] > 0.45
     if classes > 2:
         assert model.predict(unseen.features).sum(axis=1) == pytest.approx(np.ones(600), abs=1e-5)
     importance = model.importance()

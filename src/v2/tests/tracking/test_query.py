@@ -8,14 +8,9 @@ import polars as pl
 import pytest
 
 from src.v2.config import MlflowConfig, RunsConfig
-from src.v2.errors import ConfigError
-from src.v2.tracking.query import METRICS, experiment_id, search_runs
+from src.v2.errors import ConfigError, DataError
+from src.v2.tracking.query import COLUMNS, experiment_id, search_runs
 from src.v2.tracking.runs import training_run
-
-COLUMNS = [
-    *("run_id", "run_name", "status", "start_time", "mode", "forward_days", "verdict"),
-    *METRICS,
-]
 
 
 def log_three(config: MlflowConfig) -> None:
@@ -30,7 +25,7 @@ def log_three(config: MlflowConfig) -> None:
 def test_the_table_holds_the_columns_that_matter(any_store: MlflowConfig) -> None:
     log_three(any_store)
     table = search_runs(any_store, RunsConfig(order_by="metrics.final_r2 DESC"))
-    assert table.columns == COLUMNS
+    assert tuple(table.columns) == COLUMNS
     assert table["run_name"].to_list() == ["high", "low", "none"]
     assert table["final_r2"].to_list() == [0.02, -0.01, None]
     assert table["mode"].unique().to_list() == ["regression"]
@@ -53,6 +48,16 @@ def test_filter_order_and_number_are_obeyed(sqlite_store: MlflowConfig) -> None:
     assert named.height == 3
 
 
+def test_the_reason_of_a_run_that_failed_is_a_column(any_store: MlflowConfig) -> None:
+    with pytest.raises(DataError):
+        with training_run(any_store, run_name="r"):
+            raise DataError("no bars")
+    with training_run(any_store, run_name="s"):
+        pass
+    table = search_runs(any_store, RunsConfig(order_by="attributes.run_name"))
+    assert table["end_reason"].to_list() == ["no bars", None]
+
+
 def test_the_runs_of_folds_come_only_when_asked(sqlite_store: MlflowConfig) -> None:
     log_three(sqlite_store)
     assert search_runs(sqlite_store, RunsConfig()).height == 3
@@ -64,7 +69,7 @@ def test_the_runs_of_folds_come_only_when_asked(sqlite_store: MlflowConfig) -> N
 def test_asking_creates_no_store(tmp_path: Path, kind: str) -> None:
     config = MlflowConfig(tracking_uri=kind)
     table = search_runs(config, RunsConfig())
-    assert (table.height, table.columns) == (0, COLUMNS)
+    assert (table.height, tuple(table.columns)) == (0, COLUMNS)
     assert experiment_id(config) is None
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from src.v2.config import MlflowConfig
-from src.v2.errors import Interrupted, TrackingError
+from src.v2.errors import DataError, Interrupted, TrackingError
 from src.v2.tracking.runs import training_run
 from src.v2.tracking.tracked_run import NullRun, TrackedRun
 
@@ -19,28 +19,48 @@ ClientOf = Callable[[MlflowConfig], Any]
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    ("error", "status", "reason"),
     [
-        (None, "FINISHED"),
-        (ValueError("bad"), "FAILED"),
-        (KeyboardInterrupt(), "KILLED"),
-        (Interrupted("SIGTERM", 143), "KILLED"),
-        (SystemExit(2), "KILLED"),
+        (None, "FINISHED", None),
+        (ValueError("bad\nat http://ann:pw@host"), "FAILED", "ValueError: bad at http://***@host"),
+        (DataError("no bars. Give some."), "FAILED", "no bars. Give some"),
+        (KeyboardInterrupt(), "KILLED", "KeyboardInterrupt"),
+        (Interrupted("SIGTERM", 143), "KILLED", "interrupted by SIGTERM"),
+        (SystemExit(2), "KILLED", "SystemExit: 2"),
     ],
 )
-def test_the_status_says_how_the_run_ended(
+def test_the_status_and_the_reason_say_how_the_run_ended(
     sqlite_store: MlflowConfig,
     client_of: ClientOf,
     error: BaseException | None,
     status: str,
+    reason: str | None,
 ) -> None:
     with pytest.raises(type(error)) if error else training_run(sqlite_store, run_name="other"):
         with training_run(sqlite_store, run_name="r") as run:
             if error:
                 raise error
-    info = client_of(sqlite_store).get_run(run.run_id).info
-    assert info.status == status
-    assert info.end_time >= info.start_time
+    found = client_of(sqlite_store).get_run(run.run_id)
+    assert found.info.status == status
+    assert found.info.end_time >= found.info.start_time
+    assert found.data.tags.get("end_reason") == reason
+
+
+def test_the_reason_holds_what_was_being_done(
+    sqlite_store: MlflowConfig, client_of: ClientOf
+) -> None:
+    error = RuntimeError("it broke " * 200)
+    with pytest.raises(RuntimeError):
+        with training_run(sqlite_store, run_name="long"):
+            raise error
+    short = ValueError("the fit broke")
+    short.add_note("while fitting fold 1")
+    with pytest.raises(ValueError, match="the fit broke"):
+        with training_run(sqlite_store, run_name="noted"):
+            raise short
+    noted, long = client_of(sqlite_store).search_runs(["1"])
+    assert noted.data.tags["end_reason"] == "ValueError: the fit broke (while fitting fold 1)"
+    assert len(long.data.tags["end_reason"]) == 500
 
 
 @pytest.mark.parametrize(
