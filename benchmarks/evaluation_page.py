@@ -75,7 +75,7 @@ def _remember_earlier_trials(folder: Path, prices: Path) -> None:
     """Put the tries of the time before this page into the trial log."""
     import polars as pl
 
-    from src.v2.evaluation.trial_log import TRIALS_NAME, record_trial
+    from src.v2.evaluation.trial_log import TRIALS_NAME, Tried, record_trial
 
     if (folder / "ledger" / TRIALS_NAME).exists():
         return
@@ -83,17 +83,16 @@ def _remember_earlier_trials(folder: Path, prices: Path) -> None:
     first, last = bars["date"].min(), bars["date"].max()
     assert isinstance(first, dt.date) and isinstance(last, dt.date)
     for number in range(EARLIER_TRIALS):
-        record_trial(
-            folder / "ledger",
+        tried = Tried(
             tickers=bars["ticker"].unique().to_list(),
             first=first,
             last=last,
             bars_end=last,
             data_fingerprint="",
             config_fingerprint=f"before {number}",
-            rank_ic=None,
-            sharpe=None,
+            code_hash="",
         )
+        record_trial(folder / "ledger", tried, rank_ic=None, sharpe=None)
 
 
 def _write_page(folder: Path, sets: list[str]) -> None:
