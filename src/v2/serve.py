@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,16 +59,17 @@ def _command(argv: Sequence[str]) -> int:
 
 def _serve(config: Config, argv: Sequence[str]) -> int:
     """Serve a package, made for the occasion unless one is named."""
+    from src.v2.scale.scratch import temporary_folder
     from src.v2.tracking.local_server import bind_port, ended_by_the_user, say
 
     listener = bind_port(config.serve.port, "serve.port", "make serve")
     with (
         listener,
         ended_by_the_user(),
-        tempfile.TemporaryDirectory(prefix="omninmo-serving-") as scratch,
+        temporary_folder("omninmo-serving-") as scratch,
     ):
         say("Starting the server, a few seconds ...")
-        package = _named_package(config) or _build(config, argv, Path(scratch, "package"))
+        package = _named_package(config) or _build(config, argv, scratch / "package")
         from src.v2.serving.package import packaged_model
         from src.v2.serving.server import serve_package
 
