@@ -22,7 +22,7 @@ from src.v2.lifecycle.gate import judge
 from src.v2.lifecycle.promotion import promote, roll_back
 from src.v2.tests.lifecycle.conftest import EVIDENCE, NO_EVIDENCE, Bench
 from src.v2.tests.synthetic import weekdays
-from src.v2.tracking.promotion_log import read_events
+from src.v2.tracking.promotion_log import PromotionEvent, last_promoted, read_events, record_event
 from src.v2.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -269,6 +269,56 @@ def test_an_interrupt_between_two_steps_leaves_a_champion_and_asking_again_ends_
     assert promote(crowned.config()).outcome == ("already" if stop == 3 else "promoted")
     assert _aliases(crowned) == {CHAMPION: 2, PREVIOUS: 1}
     assert read_events(crowned.folder / "ledger")[-1].outcome == "done"
+
+
+def test_a_promotion_killed_before_its_last_line_is_written_down_when_asked_again(
+    crowned: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowned.version(0.4)
+    with monkeypatch.context() as patch:
+
+        def die_at_the_end(folder: Path, event: PromotionEvent) -> None:
+            if event.outcome == "done":
+                raise KeyboardInterrupt
+            record_event(folder, event)
+
+        patch.setattr("src.v2.lifecycle.promotion.record_event", die_at_the_end)
+        with pytest.raises(KeyboardInterrupt):
+            promote(crowned.config())
+    assert _aliases(crowned) == {CHAMPION: 2, PREVIOUS: 1}
+    done = promote(crowned.config())
+    assert (done.outcome, done.version.version) == ("already", 2)
+    ledger = crowned.folder / "ledger"
+    promoted = last_promoted(ledger, Registry(crowned.store).store, "stock_prediction")
+    assert promoted is not None and promoted.version == 2
+    # It is ended once: the next one asks for a challenger.
+    with pytest.raises(ModelError, match="has the alias 'challenger'"):
+        promote(crowned.config())
+
+
+def test_a_rollback_killed_between_its_aliases_is_ended_and_not_turned_round(
+    crowned: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowned.version(0.4)
+    promote(crowned.config())
+    with monkeypatch.context() as patch:
+        real = Registry.set_alias
+
+        def die_at_the_second(self: Registry, alias: str, version: int) -> None:
+            if alias == PREVIOUS:
+                raise KeyboardInterrupt
+            real(self, alias, version)
+
+        patch.setattr(Registry, "set_alias", die_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            roll_back(crowned.config(reason="it looks odd"))
+    assert _aliases(crowned) == {CHAMPION: 1, PREVIOUS: 1}
+    done = roll_back(crowned.config())
+    assert (done.outcome, done.version.version, done.champion) == ("rolled back", 1, 2)
+    assert _aliases(crowned) == {CHAMPION: 1, PREVIOUS: 2}
+    event = read_events(crowned.folder / "ledger")[-1]
+    assert (event.action, event.outcome, event.reason) == ("rollback", "done", "it looks odd")
+    assert roll_back(crowned.config()).version.version == 2
 
 
 def test_a_step_that_the_store_refuses_once_is_tried_again(
