@@ -128,11 +128,11 @@ def _newest(config: Config, argv: Sequence[str]) -> tuple[ModelSource, Scorer]:
 
 def _score(config: Config, argv: Sequence[str]) -> int:
     """Score the bars of a file without a server."""
-    from src.v2.serving.files import check_ending, read_rows, write_rows
+    from src.v2.serving.files import check_target, read_rows, write_rows
 
     assert config.serve.score is not None
     if config.serve.out is not None:
-        check_ending(config.serve.out)
+        check_target(config.serve.out, config.serve.score)
     package = _named_package(config)
     if package is not None:
         from src.v2.serving.package import package_scorer
