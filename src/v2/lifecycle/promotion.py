@@ -16,7 +16,7 @@ from typing import Any, Literal
 from src.v2.api import load
 from src.v2.config import Config, PromoteConfig
 from src.v2.console import signals_deferred
-from src.v2.errors import ModelError, TrackingError
+from src.v2.errors import ModelError, OmninmoError, TrackingError
 from src.v2.lifecycle.candidates import cache_folder, gather
 from src.v2.lifecycle.gate import Gate, GateRules, judge
 from src.v2.tracking.promotion_log import (
@@ -160,7 +160,7 @@ class _Move:
                 _insist(self.registry.set_alias, PREVIOUS, self.champion)
             _insist(self.registry.set_alias, CHAMPION, self.version)
             _insist(_release, self.registry, self.version)
-            self.note("promote", "done")
+            self._note_end("promote")
 
     def roll_back(self) -> None:
         """Move the alias back, then remember the version that it left."""
@@ -169,7 +169,7 @@ class _Move:
         with self._undisturbed():
             _insist(self.registry.set_alias, CHAMPION, self.version)
             _insist(self.registry.set_alias, PREVIOUS, self.champion)
-            self.note("rollback", "done")
+            self._note_end("rollback")
 
     def note(self, action: Action, outcome: Outcome) -> None:
         """Write a line of the log."""
@@ -189,6 +189,17 @@ class _Move:
             checks=checks,
         )
         record_event(self.config.paths.ledger_dir, event)
+
+    def _note_end(self, action: Action) -> None:
+        """Write the last line; where that fails, say what has been done all the same."""
+        try:
+            self.note(action, "done")
+        except OmninmoError as error:
+            error.add_note(
+                f"version {self.version} of {self.registry.name!r} is the champion now; asking "
+                "again writes the missing line"
+            )
+            raise
 
     def _undisturbed(self) -> contextlib.AbstractContextManager[None]:
         """Hold signals back, but not while a server may be slow to answer."""

@@ -20,9 +20,16 @@ from src.v2.evaluation_records import Hurdle
 from src.v2.lifecycle import promotion
 from src.v2.lifecycle.gate import judge
 from src.v2.lifecycle.promotion import promote, roll_back
+from src.v2.tests.full_disk import small_files
 from src.v2.tests.lifecycle.conftest import EVIDENCE, NO_EVIDENCE, Bench
 from src.v2.tests.synthetic import weekdays
-from src.v2.tracking.promotion_log import PromotionEvent, last_promoted, read_events, record_event
+from src.v2.tracking.promotion_log import (
+    PROMOTIONS_NAME,
+    PromotionEvent,
+    last_promoted,
+    read_events,
+    record_event,
+)
 from src.v2.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -402,6 +409,29 @@ def test_versions_of_a_server_are_promoted_and_rolled_back(
     assert _aliases(bench) == {CHAMPION: 1, PREVIOUS: 2}
     bench.version(0.09)
     assert promote(bench.config()).outcome == "refused"
+
+
+def test_a_disk_that_fills_up_before_the_last_line_is_told_with_what_was_done(
+    crowned: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowned.version(0.4)
+    path = crowned.folder / "ledger" / PROMOTIONS_NAME
+
+    def fill(folder: Path, event: PromotionEvent) -> None:
+        room = 20 if event.outcome == "done" else 100_000
+        with small_files(path.stat().st_size + room):
+            record_event(folder, event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("src.v2.lifecycle.promotion.record_event", fill)
+        with pytest.raises(OmninmoError, match="File too large") as raised:
+            promote(crowned.config())
+    assert "version 2 of 'stock_prediction' is the champion now" in raised.value.__notes__[0]
+    assert _aliases(crowned) == {CHAMPION: 2, PREVIOUS: 1}
+    # Nothing of the line that did not fit is left, and asking again writes it.
+    assert json.loads(path.read_text().splitlines()[-1])["outcome"] == "begun"
+    assert promote(crowned.config()).outcome == "already"
+    assert read_events(path.parent)[-1].outcome == "done"
 
 
 def test_a_ledger_that_cannot_be_written_stops_before_anything_moves(crowned: Bench) -> None:
