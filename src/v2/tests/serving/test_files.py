@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from src.v2.errors import ConfigError, OmninmoError
+from src.v2.serving import package
 from src.v2.serving.files import ENDINGS, check_target, write_rows
 from src.v2.tests.full_disk import small_files
 
@@ -59,3 +62,23 @@ def test_an_older_file_and_a_new_one_are_targets(tmp_path: Path) -> None:
     (tmp_path / "old.csv").write_text("old")
     for name in ("old.csv", "new.csv"):
         check_target(tmp_path / name, tmp_path / "missing.csv")
+
+
+def test_a_package_whose_code_cannot_be_copied_leaves_the_older_one_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, code = tmp_path / "package", tmp_path / "code"
+    for folder in (older, code):
+        folder.mkdir()
+    (older / package.DESCRIPTION).write_text(f"{package.KIND}: 1")
+    (code / "module.py").write_text("x = 1\n" * 1000)
+
+    def copy(fresh: Path, *_: object) -> None:
+        shutil.copytree(code, fresh)
+
+    monkeypatch.setattr(package, "_write", copy)
+    nothing: Any = None
+    with small_files(2000), pytest.raises(OmninmoError, match=r"File too large.*--build-only"):
+        package.build_package(older, tmp_path, nothing, nothing)
+    assert sorted(tmp_path.iterdir()) == [code, older]
+    assert package.is_package(older)
