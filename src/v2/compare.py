@@ -134,6 +134,7 @@ def write_comparison(comparison: Comparison, reports: Path) -> dict[str, Path]:
     OmninmoError
         When the folder cannot be written.
     """
+    from src.v2.data.writing import replace_texts
     from src.v2.lifecycle.arm_store import arm_store
     from src.v2.lifecycle.comparison_text import (
         comparison_csv,
@@ -150,18 +151,16 @@ def write_comparison(comparison: Comparison, reports: Path) -> dict[str, Path]:
         "csv": comparison_csv(comparison),
         "json": record,
     }
-    files = {}
     try:
-        for ending, text in texts.items():
-            path = folder / f"comparison_{mark}.{ending}"
-            path.write_text(text, encoding="utf-8")
-            files[f"comparison.{ending}"] = path
+        files = replace_texts(
+            folder, {f"comparison_{mark}.{ending}": text for ending, text in texts.items()}
+        )
     except OSError as error:
         raise OmninmoError(
             f"The comparison cannot be written to {folder}: {error.strerror}. Mend the folder, or "
             "name another with --paths.reports-dir."
         ) from error
-    return files
+    return {f"comparison{path.suffix}": path for path in files.values()}
 
 
 def _go_on(

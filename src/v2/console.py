@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -165,6 +165,21 @@ class _MaskingFormatter(logging.Formatter):
         return mask_secrets(super().format(record))
 
 
+class _LogFile(logging.FileHandler):
+    """A log file whose disk may fill up: that is said once, and stops no command."""
+
+    refused = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self.refused:
+            show_note(f"the log {self.baseFilename} takes no more: {sys.exception()}.")
+        self.refused = True
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 class RunLog:
     """What this run wrote to the log, besides the file that all runs share."""
 
@@ -189,7 +204,7 @@ def log_to(folder: Path) -> Iterator[RunLog]:
     run_log = RunLog(folder / LOG_NAME)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(run_log.path, encoding="utf-8")
+        file = _LogFile(run_log.path, encoding="utf-8")
     except OSError as error:
         raise OmninmoError(
             f"The log {run_log.path} cannot be written: {error.strerror}. "

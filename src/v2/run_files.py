@@ -67,7 +67,11 @@ def write_files(config: Config, trained: Trained, identity: RunIdentity, stages:
     record = summary_record(
         trained.result, model_path=model, run_id=identity.run_id, timestamp=when
     )
-    summary = write_summary(record, paths.logs_dir, when)
+    try:
+        summary = write_summary(record, paths.logs_dir, when)
+    except OmninmoError as error:
+        error.add_note(f"the model is saved in {model}, its report in {report}")
+        raise
     pictures = {path.name: report / path.name for path in drawn.paths}
     files = {path.name: path for path in sorted(report.iterdir()) if path.name not in pictures}
     files |= {CARD_NAME: model / CARD_NAME, summary.name: summary}

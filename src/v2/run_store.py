@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from src.v2.data.writing import write_parquet
 from src.v2.errors import DataError
 from src.v2.page.identity import RunIdentity
 from src.v2.records import ShapSample, TrainingResult
@@ -57,9 +58,9 @@ def save_run(result: TrainingResult, identity: RunIdentity, folder: Path) -> tup
     written = []
     for path, table in tables_of(result).items():
         if path in TABLE_NAMES:
-            table.write_parquet(folder / TABLE_NAMES[path])
+            write_parquet(table, folder / TABLE_NAMES[path])
             written.append(folder / TABLE_NAMES[path])
-    shap_table(result.shap, result.predictions).write_parquet(folder / SHAP_NAME)
+    write_parquet(shap_table(result.shap, result.predictions), folder / SHAP_NAME)
     record = {
         "schema_version": SCHEMA_VERSION,
         "identity": encode(identity),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,16 +59,17 @@ def _command(argv: Sequence[str]) -> int:
 
 def _serve(config: Config, argv: Sequence[str]) -> int:
     """Serve a package, made for the occasion unless one is named."""
+    from src.v2.scale.scratch import temporary_folder
     from src.v2.tracking.local_server import bind_port, ended_by_the_user, say
 
     listener = bind_port(config.serve.port, "serve.port", "make serve")
     with (
         listener,
         ended_by_the_user(),
-        tempfile.TemporaryDirectory(prefix="omninmo-serving-") as scratch,
+        temporary_folder("omninmo-serving-") as scratch,
     ):
         say("Starting the server, a few seconds ...")
-        package = _named_package(config) or _build(config, argv, Path(scratch, "package"))
+        package = _named_package(config) or _build(config, argv, scratch / "package")
         from src.v2.serving.package import packaged_model
         from src.v2.serving.server import serve_package
 
@@ -128,11 +128,11 @@ def _newest(config: Config, argv: Sequence[str]) -> tuple[ModelSource, Scorer]:
 
 def _score(config: Config, argv: Sequence[str]) -> int:
     """Score the bars of a file without a server."""
-    from src.v2.serving.files import check_ending, read_rows, write_rows
+    from src.v2.serving.files import check_target, read_rows, write_rows
 
     assert config.serve.score is not None
     if config.serve.out is not None:
-        check_ending(config.serve.out)
+        check_target(config.serve.out, config.serve.score)
     package = _named_package(config)
     if package is not None:
         from src.v2.serving.package import package_scorer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from src.v2.errors import OmninmoError
 from src.v2.evaluation_records import Evaluation
 from src.v2.modeling.learners.kinds import kind_of
 from src.v2.records import Coverage, FoldResult, TrainingResult
@@ -139,12 +141,28 @@ def plain(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_summary(record: Mapping[str, Any], folder: Path, timestamp: dt.datetime) -> Path:
-    """Write the record to ``training/training_summary_<timestamp>.json``, whole or not at all."""
+    """Write the record to ``training/training_summary_<timestamp>.json``, whole or not at all.
+
+    Raises
+    ------
+    OmninmoError
+        When it cannot be written.
+    """
     target = folder / "training" / f"training_summary_{timestamp:%Y%m%d_%H%M%S}_{os.getpid()}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_suffix(".part")
-    fresh.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(fresh, target)
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(text, encoding="utf-8")
+        os.replace(fresh, target)
+    except OSError as error:
+        raise OmninmoError(
+            f"The summary {target} cannot be written: {error.strerror}. Mend the folder, or name "
+            "another with --paths.logs-dir."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
     return target
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,6 @@ from src.v2.console import (
     progress_bar,
     run_command,
     show_note,
-    signals_deferred,
 )
 from src.v2.errors import OmninmoError
 from src.v2.lifecycle.closed_holdout import refuse_moved_holdout
@@ -147,6 +145,7 @@ def write_tuning(tuned: Tuned, space: Sequence[Dimension], folder: Path) -> dict
     OmninmoError
         When the folder cannot be written.
     """
+    from src.v2.data.writing import replace_texts
     from src.v2.lifecycle.tuning_text import (
         trials_csv,
         tuned_file,
@@ -162,17 +161,12 @@ def write_tuning(tuned: Tuned, space: Sequence[Dimension], folder: Path) -> dict
         "tuned.yaml": tuned_file(tuned, space),
     }
     try:
-        with signals_deferred():
-            for name, text in texts.items():
-                fresh = folder / f".{name}"
-                fresh.write_text(text, encoding="utf-8")
-                os.replace(fresh, folder / name)
+        return replace_texts(folder, texts)
     except OSError as error:
         raise OmninmoError(
             f"The search cannot be written to {folder}: {error.strerror}. Mend the folder, or name "
             "another with --paths.reports-dir."
         ) from error
-    return {name: folder / name for name in texts}
 
 
 def _tell_importance(study: SearchStudy, config: Config) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from src.v2.data.columns import NUMBERS, SCHEMA
+from src.v2.data.writing import write_parquet
 from src.v2.errors import OmninmoError
 
 SUFFIX = ".parquet"
@@ -126,8 +127,7 @@ def write_bars(folder: Path, ticker: str, stored: StoredBars) -> None:
     target = folder / file_name(ticker)
     temporary = folder / f"{TEMPORARY}{os.getpid()}-{target.name}"
     try:
-        with temporary.open("wb") as file:
-            stored.bars.drop("ticker").write_parquet(file, metadata={_KEY: json.dumps(content)})
+        write_parquet(stored.bars.drop("ticker"), temporary, {_KEY: json.dumps(content)})
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

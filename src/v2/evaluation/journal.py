@@ -19,13 +19,20 @@ SAME_UNIVERSE = 0.5
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
-    """Add a line, after ending one that a crash tore, and see it on the disk."""
+    """Add a line, after ending one that a crash tore, and see it on the disk; or none of it."""
     _refuse_other_than_file(path)
-    torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    with path.open("a", encoding="utf-8") as journal:
-        journal.write(("\n" if torn else "") + json.dumps(dict(line), sort_keys=True) + "\n")
-        journal.flush()
-        os.fsync(journal.fileno())
+    whole = path.stat().st_size if path.exists() else 0
+    torn = whole > 0 and not path.read_bytes().endswith(b"\n")
+    text = ("\n" if torn else "") + json.dumps(dict(line), sort_keys=True) + "\n"
+    with path.open("ab", buffering=0) as journal:
+        try:
+            written = journal.write(text.encode())
+            # A disk that fills up takes a part first, and refuses the next.
+            journal.write(text.encode()[written:])
+            os.fsync(journal.fileno())
+        except BaseException:
+            journal.truncate(whole)
+            raise
 
 
 def read[T](path: Path, record: type[T]) -> Iterator[T]:

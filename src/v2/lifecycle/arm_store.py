@@ -18,6 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from src.v2.console import show_note, signals_deferred
+from src.v2.data.writing import write_parquet
 from src.v2.errors import DataError, OmninmoError
 from src.v2.evaluation import journal
 from src.v2.lifecycle.arms import ArmResult
@@ -95,7 +96,7 @@ class ArmStore:
         fresh: Path | None = None
         try:
             fresh = Path(tempfile.mkdtemp(prefix=".arm-", dir=self.folder))
-            result.predictions.write_parquet(fresh / TABLE_NAME)
+            write_parquet(result.predictions, fresh / TABLE_NAME)
             text = json.dumps(record, allow_nan=False)
             (fresh / RECORD_NAME).write_text(text + "\n", encoding="utf-8")
             fresh.chmod(0o755)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
+from src.v2.data.writing import write_parquet
 from src.v2.errors import DataError, OmninmoError
 from src.v2.lifecycle.ranking_flaws import find_flaw
 from src.v2.modeling.model_card import ModelCard
@@ -210,7 +211,7 @@ def _write(table: pl.DataFrame, path: Path) -> None:
     """Put a finished file in place of an older one."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        table.write_parquet(fresh)
+        write_parquet(table, fresh)
         os.replace(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)

@@ -10,19 +10,20 @@ import contextlib
 import datetime as dt
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from src.v2.api import load
 from src.v2.config import Config, PromoteConfig
 from src.v2.console import signals_deferred
-from src.v2.errors import ModelError, TrackingError
+from src.v2.errors import ModelError, OmninmoError, TrackingError
 from src.v2.lifecycle.candidates import cache_folder, gather
 from src.v2.lifecycle.gate import Gate, GateRules, judge
 from src.v2.tracking.promotion_log import (
     Action,
     Outcome,
     PromotionEvent,
+    last_event,
     promotion_lock,
     record_event,
     who_and_when,
@@ -77,8 +78,12 @@ def promote(config: Config) -> Promotion:
     """
     registry, wish = Registry(config.mlflow), config.promote
     with promotion_lock(config.paths.ledger_dir):
+        ended, aliases = _end_unfinished(config, registry), registry.aliases()
+        champion = aliases.get(CHAMPION)
+        asked_again = ended is not None and ended.action == "promote" and not wish.version
+        if asked_again and champion is not None and CHALLENGER not in aliases:
+            return Promotion("already", registry.by_number(champion), champion)
         version = chosen_version(registry, wish)
-        champion = registry.aliases().get(CHAMPION)
         if champion == version.version:
             return _complete(config, registry, champion)
         evidence = gather(config, registry, version)
@@ -96,6 +101,8 @@ def promote(config: Config) -> Promotion:
 def roll_back(config: Config) -> Promotion:
     """Put the previous champion to use again; the two change places.
 
+    A rollback that was killed after the alias moved is ended, not turned round.
+
     Raises
     ------
     ModelError
@@ -105,6 +112,9 @@ def roll_back(config: Config) -> Promotion:
     """
     registry = Registry(config.mlflow)
     with promotion_lock(config.paths.ledger_dir):
+        ended = _end_unfinished(config, registry)
+        if ended is not None and ended.action == "rollback":
+            return Promotion("rolled back", registry.by_number(ended.version), ended.champion)
         aliases = registry.aliases()
         champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
         if champion is None or previous is None or champion == previous:
@@ -150,7 +160,7 @@ class _Move:
                 _insist(self.registry.set_alias, PREVIOUS, self.champion)
             _insist(self.registry.set_alias, CHAMPION, self.version)
             _insist(_release, self.registry, self.version)
-            self.note("promote", "done")
+            self._note_end("promote")
 
     def roll_back(self) -> None:
         """Move the alias back, then remember the version that it left."""
@@ -159,7 +169,7 @@ class _Move:
         with self._undisturbed():
             _insist(self.registry.set_alias, CHAMPION, self.version)
             _insist(self.registry.set_alias, PREVIOUS, self.champion)
-            self.note("rollback", "done")
+            self._note_end("rollback")
 
     def note(self, action: Action, outcome: Outcome) -> None:
         """Write a line of the log."""
@@ -179,6 +189,17 @@ class _Move:
             checks=checks,
         )
         record_event(self.config.paths.ledger_dir, event)
+
+    def _note_end(self, action: Action) -> None:
+        """Write the last line; where that fails, say what has been done all the same."""
+        try:
+            self.note(action, "done")
+        except OmninmoError as error:
+            error.add_note(
+                f"version {self.version} of {self.registry.name!r} is the champion now; asking "
+                "again writes the missing line"
+            )
+            raise
 
     def _undisturbed(self) -> contextlib.AbstractContextManager[None]:
         """Hold signals back, but not while a server may be slow to answer."""
@@ -208,6 +229,23 @@ class _Move:
         elif was_forced:
             tags["forced"] = "false"
         return tags
+
+
+def _end_unfinished(config: Config, registry: Registry) -> PromotionEvent | None:
+    """End what a kill left of the last move, if its champion is in use; give what was ended."""
+    folder = config.paths.ledger_dir
+    event = last_event(folder, registry.store, registry.name)
+    if event is None or event.outcome != "begun":
+        return None
+    if registry.aliases().get(CHAMPION) != event.version:
+        return None
+    if event.action == "rollback" and event.champion is not None:
+        _insist(registry.set_alias, PREVIOUS, event.champion)
+    elif event.action == "promote":
+        _insist(_release, registry, event.version)
+    made = who_and_when()
+    record_event(folder, replace(event, outcome="done", by=made["by"], at=made["at"]))
+    return event
 
 
 def _complete(config: Config, registry: Registry, champion: int) -> Promotion:

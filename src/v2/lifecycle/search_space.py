@@ -117,6 +117,27 @@ def at_point(config: Config, point: Point, leaf_weight: float) -> Config:
     return config.model_copy(update={"model": model, "validation": rules})
 
 
+def refuse_strange(point: Point, space: Sequence[Dimension]) -> None:
+    """Refuse a point that does not lie in the space.
+
+    Raises
+    ------
+    ValueError
+        Naming what is wrong with it.
+    """
+    if set(point) != {each.name for each in space}:
+        raise ValueError(f"its parameters are {', '.join(point) or 'none'}")
+    for each in space:
+        value = point[each.name]
+        inside = value in each.choices if each.choices else _within(value, each)
+        if not inside:
+            raise ValueError(f"{each.name} is {value}")
+
+
+def _within(value: Value, dimension: Dimension) -> bool:
+    return value is not None and dimension.low <= value <= dimension.high
+
+
 def settings_at(config: Config, space: Sequence[Dimension]) -> dict[str, dict[str, Any]]:
     """Pick the searched settings of a configuration, by section, as a file would hold them."""
     found: dict[str, dict[str, Any]] = {}

@@ -30,6 +30,43 @@ WARMUP_FOLDS = 1
 
 LEAST_FOR_IMPORTANCE = 8
 
+PATIENCE_SEC = 10.0
+"""Seconds that another program may hold the file before that is an error."""
+
+_UNWRITABLE = ("readonly database", "database or disk is full", "disk I/O error")
+"""Parts of SQLite's words for a file that takes no more."""
+
+
+@contextlib.contextmanager
+def refusals_told(path: Path) -> Iterator[None]:
+    """Say in words of ours what a study's file refuses, or holds that no search wrote.
+
+    Raises
+    ------
+    OmninmoError
+        Naming the file and the remedy.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise OmninmoError(f"The study {path} {_complaint(error)}") from error
+
+
+def _complaint(error: Exception) -> str:
+    """Say what is wrong with a study's file, and the remedy."""
+    told = " ".join(str(each) for each in (error, error.__cause__, error.__context__))
+    if "database is locked" in told:
+        return "is held by another program. Close it and ask again: the search goes on."
+    if any(reason in told for reason in _UNWRITABLE):
+        return (
+            "cannot be written. Free space on its disk, look at its rights, and ask again: the "
+            "search goes on."
+        )
+    return (
+        f"cannot be used: {type(error).__name__}. It is damaged, or of another version of Optuna "
+        "or of this project; remove it to begin again."
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
@@ -58,11 +95,13 @@ class OpenTrial:
 
     trial: optuna.Trial
     point: Point
+    file: Path
 
     def is_hopeless(self, step: int, score: float) -> bool:
         """Note the score after a fold, and tell whether to give up: below the others' median."""
-        self.trial.report(score, step)
-        return self.trial.should_prune()
+        with refusals_told(self.file):
+            self.trial.report(score, step)
+            return self.trial.should_prune()
 
 
 class SearchStudy:
@@ -80,61 +119,67 @@ class SearchStudy:
     Raises
     ------
     OmninmoError
-        When the file cannot be opened.
+        When the file is damaged or held by another program; its methods raise it too.
     """
 
     def __init__(self, path: Path, name: str, seed: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        try:
+        self.path = path
+        with refusals_told(self.path):
             self._study = optuna.create_study(
-                storage=optuna.storages.RDBStorage(f"sqlite:///{path}"),
+                storage=optuna.storages.RDBStorage(
+                    f"sqlite:///{path}", {"connect_args": {"timeout": PATIENCE_SEC}}
+                ),
                 study_name=name,
                 direction="maximize",
                 load_if_exists=True,
                 pruner=optuna.pruners.MedianPruner(PRUNED_FROM, WARMUP_FOLDS),
             )
-        except Exception as error:
-            raise OmninmoError(
-                f"The study {path} cannot be opened: {type(error).__name__}. It is damaged, or of "
-                "another version of Optuna; remove it to begin again."
-            ) from error
-        # A study that goes on must not draw the numbers of its beginning again.
-        seed += len(self._study.get_trials(deepcopy=False))
-        self._study.sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP_TRIALS, seed=seed)
-        self._clear_up()
+            # A study that goes on must not draw the numbers of its beginning again.
+            seed += len(self._study.get_trials(deepcopy=False))
+            self._study.sampler = optuna.samplers.TPESampler(
+                n_startup_trials=STARTUP_TRIALS, seed=seed
+            )
+            self._clear_up()
 
     def enqueue(self, point: Point) -> None:
         """Let a point be tried next, unless it is known."""
-        self._study.enqueue_trial(dict(point), skip_if_exists=True)
+        with refusals_told(self.path):
+            self._study.enqueue_trial(dict(point), skip_if_exists=True)
 
     def ended(self) -> tuple[TrialRecord, ...]:
         """List the trials that ran to the end or were pruned, in order."""
-        return tuple(
-            _record(trial)
-            for trial in self._study.get_trials(deepcopy=False)
-            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-        )
+        with refusals_told(self.path):
+            return tuple(
+                _record(trial)
+                for trial in self._study.get_trials(deepcopy=False)
+                if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            )
 
     @contextlib.contextmanager
     def trial(self, space: Sequence[Dimension]) -> Iterator[OpenTrial]:
         """Open the next trial; one that is not ended inside fails, and its point is kept."""
-        trial = self._study.ask()
-        point = {each.name: _suggest(trial, each) for each in space}
+        with refusals_told(self.path):
+            trial = self._study.ask()
+            point = {each.name: _suggest(trial, each) for each in space}
         try:
-            yield OpenTrial(trial, point)
+            yield OpenTrial(trial, point, self.path)
         except BaseException:
-            self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-            self._study.enqueue_trial(point)
+            # A file that refuses now leaves the trial open; the next call tries its point again.
+            with contextlib.suppress(OmninmoError), refusals_told(self.path):
+                self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+                self._study.enqueue_trial(point)
             raise
 
     def end(
         self, opened: OpenTrial, score: float, facts: Mapping[str, Any], *, pruned: bool
     ) -> None:
         """End a trial with its score."""
-        for name, value in facts.items():
-            opened.trial.set_user_attr(name, value)
         state = TrialState.PRUNED if pruned else TrialState.COMPLETE
-        self._study.tell(opened.trial, None if pruned else score, state)
+        with refusals_told(self.path):
+            for name, value in facts.items():
+                opened.trial.set_user_attr(name, value)
+            self._study.tell(opened.trial, None if pruned else score, state)
 
     def importance(self, seed: int) -> dict[str, float]:
         """Share of the scores' variance by parameter, largest first; empty below 8 whole trials.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +23,8 @@ from src.v2.evaluation.significance import ewc_interval
 from src.v2.ledgers import counted
 from src.v2.lifecycle.arms import TrialNumbers, count_trial, trial_numbers
 from src.v2.lifecycle.confirmation import Confirmation, confirm, guard_searched
-from src.v2.lifecycle.search_space import Dimension, at_point, own_point
-from src.v2.lifecycle.study import OpenTrial, SearchStudy, TrialRecord
+from src.v2.lifecycle.search_space import Dimension, at_point, own_point, refuse_strange
+from src.v2.lifecycle.study import OpenTrial, SearchStudy, TrialRecord, refusals_told
 from src.v2.lifecycle.trial_walks import Folds, mean_rank_ic, walk_scored
 from src.v2.modeling.learners.xgboost_trees import leaf_weight
 from src.v2.modeling.walk_forward import train_stride
@@ -106,20 +106,24 @@ def search(
     ------
     TrialRun
         Each new trial, when it is stored and counted in the trial log.
+
+    Raises
+    ------
+    OmninmoError
+        When the study is damaged, of another search, or cannot be written.
     """
     began = time.monotonic()
     check_universe(prepared)
-    for trial in study.ended():
+    for own, numbers in _known(study, space, prepared, config):
         # Of another call, which may have had another log.
-        _count(config_of(config, trial, prepared), prepared, trial.facts)
+        _count(own, prepared, numbers)
     limit = config.tune.timeout or float("inf")
     study.enqueue(own_point(config, space))
     while len(study.ended()) < config.tune.n_trials and time.monotonic() - began < limit:
         with study.trial(space) as opened:
             run = _run_trial(opened, prepared, config, folds)
-            facts = _facts(run)
-            _count(run.config, prepared, facts)
-            study.end(opened, mean_rank_ic(run.daily), facts, pruned=run.pruned)
+            _count(run.config, prepared, run.numbers)
+            study.end(opened, mean_rank_ic(run.daily), _facts(run), pruned=run.pruned)
         yield run
 
 
@@ -137,11 +141,24 @@ def _facts(run: TrialRun) -> dict[str, Any]:
     }
 
 
-def _count(config: Config, prepared: Prepared, facts: Mapping[str, Any]) -> None:
+def _count(config: Config, prepared: Prepared, numbers: TrialNumbers) -> None:
     """Count a configuration as tried."""
-    if "trial" in facts:
-        numbers = decode(TrialNumbers, facts["trial"], {})
-        count_trial(numbers, counted(config, prepared.coverage).record_trial)
+    count_trial(numbers, counted(config, prepared.coverage).record_trial)
+
+
+def _known(
+    study: SearchStudy, space: Sequence[Dimension], prepared: Prepared, config: Config
+) -> list[tuple[Config, TrialNumbers]]:
+    """Read the trials of earlier calls; one that no search of this space wrote is refused."""
+    found = []
+    for trial in study.ended():
+        with refusals_told(study.path):
+            refuse_strange(trial.point, space)
+            guard_searched(trial, config.label.forward_days)
+            own = config_of(config, trial, prepared)
+            if "trial" in trial.facts:
+                found.append((own, decode(TrialNumbers, trial.facts["trial"], {})))
+    return found
 
 
 def conclude(

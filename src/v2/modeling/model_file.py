@@ -67,6 +67,8 @@ def save_model(
         fresh = Path(tempfile.mkdtemp(prefix=".model-", dir=path.parent))
     except OSError as error:
         raise OmninmoError(f"No model can be written to {path}: {error.strerror}.") from error
+    from src.v2.data.writing import write_parquet
+
     try:
         model.save(fresh)
         hashes = {file.name: _sha256(file) for file in sorted(fresh.iterdir())}
@@ -74,7 +76,7 @@ def save_model(
         text = json.dumps(asdict(card), indent=2, ensure_ascii=False)
         (fresh / CARD_NAME).write_text(text + "\n", encoding="utf-8")
         if drift_reference is not None:
-            drift_reference.write_parquet(fresh / DRIFT_NAME)
+            write_parquet(drift_reference, fresh / DRIFT_NAME)
         fresh.chmod(0o755)
         _put_in_place(fresh, path)
     except BaseException:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from src.v2.config import ModelConfig, ScaleConfig
 from src.v2.errors import ClusterError, ConfigError
 from src.v2.modeling.learners.xgboost_trees import thread_count
 from src.v2.scale.cluster import THIS_MACHINE, Cluster
+from src.v2.scale.scratch import temporary_folder
 
 CONNECT_SEC = 10
 """Seconds until a scheduler must answer and show a worker."""
@@ -92,7 +92,7 @@ def _local_cluster(config: ScaleConfig, model: ModelConfig) -> Iterator[Any]:
     workers = config.workers or DEFAULT_WORKERS
     each = model.threads or max(1, thread_count(model) // workers)
     with (
-        tempfile.TemporaryDirectory(prefix="omninmo-dask-") as scratch,
+        temporary_folder("omninmo-dask-") as scratch,
         start(
             n_workers=workers,
             threads_per_worker=each,
@@ -101,7 +101,7 @@ def _local_cluster(config: ScaleConfig, model: ModelConfig) -> Iterator[Any]:
             dashboard_address=f"{THIS_MACHINE}:0",
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
-            local_directory=scratch,
+            local_directory=str(scratch),
             preload=["src.v2.scale.quiet_worker"],
             env={"POLARS_MAX_THREADS": str(each), "OMP_WAIT_POLICY": "PASSIVE"},
         ) as cluster,

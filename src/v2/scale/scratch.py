@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from src.v2.errors import ConfigError
 
 PREFIX = "run-"
 LOCK_NAME = "lock"
-_DOOR = ".lock"
 
 
 @contextmanager
@@ -35,42 +35,94 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     ConfigError
         When nothing can be written there.
     """
-    import fcntl
-
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        # Under this lock a folder whose own lock is free belongs to nobody alive.
-        with (parent / _DOOR).open("a") as door:
-            fcntl.flock(door, fcntl.LOCK_EX)
-            _sweep(parent)
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{stamp}-", dir=parent))
-            lock = (folder / LOCK_NAME).open("a")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        _sweep(parent, PREFIX)
+        folder, lock = _claim(parent, f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S')}-")
     except OSError as error:
         raise ConfigError(
             f"The scratch folder {parent} cannot be written: {error.strerror}. Mend it, or name "
             "another with --paths.scratch-dir."
         ) from error
+    with _held(folder, lock):
+        yield folder
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """Make such a folder among the system's temporary files, which others share.
+
+    Parameters
+    ----------
+    prefix
+        Start of its name, of this purpose alone; what killed runs of this user left under it is
+        removed.
+
+    Raises
+    ------
+    ConfigError
+        When nothing can be written there.
+    """
     try:
-        with lock:
-            yield folder
+        parent = Path(tempfile.gettempdir())
+        _sweep(parent, prefix)
+        folder, lock = _claim(parent, prefix)
+    except OSError as error:
+        raise ConfigError(
+            f"No temporary folder can be made: {error.strerror}. Free some space, or name another "
+            "place in the variable TMPDIR."
+        ) from error
+    with _held(folder, lock):
+        yield folder
+
+
+@contextmanager
+def _held(folder: Path, lock: TextIO) -> Iterator[None]:
+    """Keep a claimed folder while the block runs."""
+    try:
+        yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        lock.close()
 
 
-def _sweep(parent: Path) -> None:
+def _claim(parent: Path, prefix: str) -> tuple[Path, TextIO]:
+    """Make a folder and hold its lock; one that a sweep took for deserted is given up."""
+    import fcntl
+
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        try:
+            lock = (folder / LOCK_NAME).open("a")
+        except FileNotFoundError:
+            continue
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.stat(folder / LOCK_NAME), os.fstat(lock.fileno())):
+                return folder, lock
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        lock.close()
+
+
+def _sweep(parent: Path, prefix: str) -> None:
     """Remove the folders of runs that are no more."""
     import fcntl
 
-    for left in parent.glob(f"{PREFIX}*"):
+    for left in parent.glob(f"{prefix}*"):
         try:
+            # In a folder that others share, a link of theirs may bear the name.
+            if left.is_symlink() or left.stat().st_uid != os.getuid():
+                continue
             with (left / LOCK_NAME).open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
         except OSError:
             # Held by a run, or no folder of ours.
             continue
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def check_space(folder: Path, needed: int, what: str) -> None:

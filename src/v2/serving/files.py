@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from src.v2.data.files import read_file
+from src.v2.data.writing import write_parquet
 from src.v2.errors import ConfigError, DataError, OmninmoError
 from src.v2.serving.reference import Reference, own_columns
 
@@ -37,6 +38,8 @@ def write_rows(rows: pl.DataFrame, path: Path | None) -> str:
     ----------
     rows
         From `src.v2.serving.answers.Scorer.answer`.
+    path
+        One that `check_target` lets pass.
 
     Returns
     -------
@@ -45,42 +48,56 @@ def write_rows(rows: pl.DataFrame, path: Path | None) -> str:
 
     Raises
     ------
-    ConfigError
-        When the ending is none of `ENDINGS`.
     OmninmoError
         When the file cannot be written.
     """
     flat = rows.with_columns(pl.col("reasons").list.join(BETWEEN_REASONS))
     if path is None:
         return flat.write_csv()
-    check_ending(path)
     try:
         descriptor, name = tempfile.mkstemp(prefix=".scored-", dir=path.parent)
         os.close(descriptor)
         fresh = Path(name)
         try:
             if path.suffix == ".csv":
-                flat.write_csv(fresh)
+                fresh.write_text(flat.write_csv(), encoding="utf-8")
             elif path.suffix == ".json":
                 fresh.write_text(rows.write_json() + "\n", encoding="utf-8")
             else:
-                rows.write_parquet(fresh)
+                write_parquet(rows, fresh)
             fresh.chmod(0o644)
             os.replace(fresh, path)
         finally:
             fresh.unlink(missing_ok=True)
     except OSError as error:
-        raise OmninmoError(f"{path} cannot be written: {error.strerror}.") from error
+        raise OmninmoError(
+            f"{path} cannot be written: {error.strerror}. Mend its folder, or name another file "
+            "with --out."
+        ) from error
     return ""
 
 
-def check_ending(path: Path) -> None:
-    """Refuse an ending that names no format.
+def check_target(path: Path, given: Path) -> None:
+    """Refuse a file for the answers before they are computed.
+
+    Parameters
+    ----------
+    given
+        The file of bars, which is not replaced.
 
     Raises
     ------
     ConfigError
-        Naming those that do.
+        When its ending names no format, its folder is missing, or it is the given file, a folder
+        or a pipe.
     """
     if path.suffix not in ENDINGS:
         raise ConfigError(f"--out must end in {', '.join(ENDINGS)}; got {path.name!r}.")
+    if not path.parent.is_dir():
+        raise ConfigError(
+            f"--out must lie in a folder that exists; {path.parent} is none. Make it, or name "
+            "another file."
+        )
+    if path.exists() and (not path.is_file() or (given.exists() and path.samefile(given))):
+        what = "the file of bars itself" if path.is_file() else "no regular file"
+        raise ConfigError(f"--out must name a file to write; {path} is {what}. Name another.")

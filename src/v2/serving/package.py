@@ -92,8 +92,18 @@ def build_package(folder: Path, model: Path, card: ModelCard, reference: Referen
                 os.replace(folder, old)
             os.replace(fresh, folder)
     except OSError as error:
-        raise OmninmoError(f"No package can be written to {folder}: {error.strerror}.") from error
+        raise OmninmoError(
+            f"No package can be written to {folder}: {_reason(error)}. Mend the folder and the "
+            "space on its disk, or name another with --build-only."
+        ) from error
     return folder
+
+
+def _reason(error: OSError) -> str:
+    """Say why a file was refused; the copy of a folder has a list of reasons."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1])
+    return str(error.strerror or error)
 
 
 def _write(fresh: Path, scratch: Path, model: Path, card: ModelCard, reference: Reference) -> None:

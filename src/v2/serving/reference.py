@@ -13,6 +13,7 @@ from src.v2.config import FeaturesConfig
 from src.v2.data.columns import SCHEMA
 from src.v2.data.context import Context
 from src.v2.data.universe import MEMBER, Universe
+from src.v2.data.writing import write_parquet
 from src.v2.errors import DataError, ModelError
 from src.v2.features.families import active_features
 from src.v2.model_source import ModelBars
@@ -99,13 +100,13 @@ def cut_reference(held: ModelBars, card: ModelCard, model: str) -> Reference:
 def write_reference(reference: Reference, folder: Path) -> None:
     """Write a reference into a new folder: Parquet files, and a JSON file that says what it is."""
     folder.mkdir(parents=True)
-    reference.bars.write_parquet(folder / BARS_NAME)
+    write_parquet(reference.bars, folder / BARS_NAME)
     if reference.market is not None:
-        reference.market.write_parquet(folder / MARKET_NAME)
+        write_parquet(reference.market, folder / MARKET_NAME)
     if reference.universe is not None:
-        reference.universe.spans.write_parquet(folder / UNIVERSE_NAME)
+        write_parquet(reference.universe.spans, folder / UNIVERSE_NAME)
     for name, rows in reference.context.series.items():
-        rows.write_parquet(folder / f"{SERIES_PREFIX}{name}.parquet")
+        write_parquet(rows, folder / f"{SERIES_PREFIX}{name}.parquet")
     days = reference.sessions
     about = {
         "model": reference.model,

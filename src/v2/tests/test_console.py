@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -136,3 +137,24 @@ def test_waiting_threads_sleep_in_notebooks_unless_the_user_says_otherwise(
             with pytest.raises(OmninmoError):
                 call()
             assert os.environ["OMP_WAIT_POLICY"] == expected
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("code", [0, 2])
+def test_a_log_on_a_full_disk_is_said_once_and_changes_no_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    (tmp_path / "train.log").symlink_to("/dev/full")
+
+    def command(argv: Sequence[str]) -> int:
+        with log_to(tmp_path):
+            for _ in range(3):
+                logging.getLogger("src.v2").info("a line")
+            if code:
+                raise ConfigError("The setting is wrong.")
+        return 0
+
+    assert run_command(command, []) == code
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("note: the log ") and "No space left on device" in said[0]
+    assert said[1:] == (["error: The setting is wrong."] if code else [])

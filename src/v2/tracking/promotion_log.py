@@ -99,6 +99,15 @@ def read_events(folder: Path) -> list[PromotionEvent]:
         ) from error
 
 
+def last_event(folder: Path, store: str, name: str) -> PromotionEvent | None:
+    """Give the last line about a name in a store; None without one.
+
+    Parameters and errors are those of `last_promoted`.
+    """
+    own = [event for event in read_events(folder) if (event.store, event.name) == (store, name)]
+    return own[-1] if own else None
+
+
 def last_promoted(folder: Path, store: str, name: str) -> PromotionEvent | None:
     """Give the last finished promotion or rollback of a name in a store; None without one.
 

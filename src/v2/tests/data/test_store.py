@@ -21,12 +21,13 @@ from src.v2.data import sources, yahoo
 from src.v2.data.sources import load_bars
 from src.v2.data.store import Outcome, read_stored, update_store
 from src.v2.data.store_bars import stored_bars
-from src.v2.data.store_file import TEMPORARY, StoredBars, file_name, write_bars
+from src.v2.data.store_file import TEMPORARY, StoredBars, file_name, read_bars, write_bars
 from src.v2.data.store_lock import LOCK_NAME, writing
 from src.v2.data.windows import Window
 from src.v2.data.yahoo import download_bars
 from src.v2.errors import OmninmoError, SourceUnavailable
 from src.v2.tests.data.yahoo_server import NOT_FOUND, YahooServer, chart, no_data, opening
+from src.v2.tests.full_disk import small_files
 
 FAST = YahooConfig(batch_size=5, timeout_sec=5.0, attempts=2, backoff_sec=0.01)
 START = dt.date(2019, 9, 3)
@@ -457,6 +458,17 @@ def test_a_damaged_file_is_fetched_again_and_named(
     assert update(folder, "HARM") == {"HARM": Outcome("again", why)}
     assert capsys.readouterr().err.count(f"note: HARM: {why}; it is asked for again.") == 2
     assert stored(folder, "HARM").equals(direct("HARM"))
+
+
+def test_a_disk_that_takes_no_more_leaves_the_older_bars_and_says_why(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    write_bars(folder, "FULL", StoredBars(_bars("FULL").head(5), START, DAYS[4], DAYS[4]))
+    whole = StoredBars(_bars("FULL"), START, DAYS[-1], DAYS[-1])
+    with small_files(1000), pytest.raises(OSError, match="File too large"):
+        write_bars(folder, "FULL", whole)
+    kept = read_bars(folder, "FULL")
+    assert kept is not None and kept.bars.height == 5
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_any_flipped_byte_is_found_or_harmless(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from src.v2.evaluation.trial_log import (
     record_trial,
     trials_reaching,
 )
+from src.v2.tests.full_disk import small_files
 
 Output = pytest.CaptureFixture[str]
 DAY = dt.date(2020, 1, 1)
@@ -161,3 +163,21 @@ def test_a_pipe_in_the_place_of_a_log_is_refused_and_not_waited_for(tmp_path: Pa
         count_trials(tmp_path, TRIED)
     with pytest.raises(OSError, match="must be a regular file"):
         journal.append(tmp_path / TRIALS_NAME, {})
+
+
+@given(st.integers(0, 200), st.booleans())
+@settings(max_examples=30)
+def test_a_line_is_added_whole_or_not_at_all(room: int, torn: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "lines.jsonl")
+        journal.append(path, GOOD)
+        if torn:
+            path.write_bytes(path.read_bytes() + b'{"word": "y')
+        before = path.read_bytes()
+        with small_files(len(before) + room):
+            try:
+                journal.append(path, GOOD)
+            except OSError:
+                assert path.read_bytes() == before
+            else:
+                assert path.read_bytes()[len(before) :].strip() == before.splitlines()[0]

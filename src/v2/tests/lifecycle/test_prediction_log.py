@@ -27,6 +27,7 @@ from src.v2.lifecycle.prediction_log import (
     rows_as,
 )
 from src.v2.modeling.model_card import ModelCard
+from src.v2.tests.full_disk import small_files
 from src.v2.tests.lifecycle.made_up import make_card
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -130,20 +131,15 @@ def test_an_empty_ranking_and_an_empty_folder_leave_nothing(tmp_path: Path) -> N
     assert read_log(tmp_path / "log").is_empty()
 
 
-def test_a_write_that_breaks_off_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_breaks_off_leaves_the_old_file_and_says_why(tmp_path: Path) -> None:
     card = make_card()
     path = append_ranking(tmp_path, card, ranking(card))
     assert path is not None
     before = path.read_bytes()
-
-    def half(self: pl.DataFrame, file: Path) -> None:
-        file.write_bytes(b"PAR1 and no more")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", half)
-    with pytest.raises(OmninmoError, match=r"No space left on device.*predict\.log false"):
+    with (
+        small_files(1000),
+        pytest.raises(OmninmoError, match=r"File too large\..*predict\.log false"),
+    ):
         append_ranking(tmp_path, card, ranking(card, alias="champion"))
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     assert path.read_bytes() == before

@@ -20,9 +20,16 @@ from src.v2.evaluation_records import Hurdle
 from src.v2.lifecycle import promotion
 from src.v2.lifecycle.gate import judge
 from src.v2.lifecycle.promotion import promote, roll_back
+from src.v2.tests.full_disk import small_files
 from src.v2.tests.lifecycle.conftest import EVIDENCE, NO_EVIDENCE, Bench
 from src.v2.tests.synthetic import weekdays
-from src.v2.tracking.promotion_log import read_events
+from src.v2.tracking.promotion_log import (
+    PROMOTIONS_NAME,
+    PromotionEvent,
+    last_promoted,
+    read_events,
+    record_event,
+)
 from src.v2.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -271,6 +278,56 @@ def test_an_interrupt_between_two_steps_leaves_a_champion_and_asking_again_ends_
     assert read_events(crowned.folder / "ledger")[-1].outcome == "done"
 
 
+def test_a_promotion_killed_before_its_last_line_is_written_down_when_asked_again(
+    crowned: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowned.version(0.4)
+    with monkeypatch.context() as patch:
+
+        def die_at_the_end(folder: Path, event: PromotionEvent) -> None:
+            if event.outcome == "done":
+                raise KeyboardInterrupt
+            record_event(folder, event)
+
+        patch.setattr("src.v2.lifecycle.promotion.record_event", die_at_the_end)
+        with pytest.raises(KeyboardInterrupt):
+            promote(crowned.config())
+    assert _aliases(crowned) == {CHAMPION: 2, PREVIOUS: 1}
+    done = promote(crowned.config())
+    assert (done.outcome, done.version.version) == ("already", 2)
+    ledger = crowned.folder / "ledger"
+    promoted = last_promoted(ledger, Registry(crowned.store).store, "stock_prediction")
+    assert promoted is not None and promoted.version == 2
+    # It is ended once: the next one asks for a challenger.
+    with pytest.raises(ModelError, match="has the alias 'challenger'"):
+        promote(crowned.config())
+
+
+def test_a_rollback_killed_between_its_aliases_is_ended_and_not_turned_round(
+    crowned: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowned.version(0.4)
+    promote(crowned.config())
+    with monkeypatch.context() as patch:
+        real = Registry.set_alias
+
+        def die_at_the_second(self: Registry, alias: str, version: int) -> None:
+            if alias == PREVIOUS:
+                raise KeyboardInterrupt
+            real(self, alias, version)
+
+        patch.setattr(Registry, "set_alias", die_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            roll_back(crowned.config(reason="it looks odd"))
+    assert _aliases(crowned) == {CHAMPION: 1, PREVIOUS: 1}
+    done = roll_back(crowned.config())
+    assert (done.outcome, done.version.version, done.champion) == ("rolled back", 1, 2)
+    assert _aliases(crowned) == {CHAMPION: 1, PREVIOUS: 2}
+    event = read_events(crowned.folder / "ledger")[-1]
+    assert (event.action, event.outcome, event.reason) == ("rollback", "done", "it looks odd")
+    assert roll_back(crowned.config()).version.version == 2
+
+
 def test_a_step_that_the_store_refuses_once_is_tried_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +409,29 @@ def test_versions_of_a_server_are_promoted_and_rolled_back(
     assert _aliases(bench) == {CHAMPION: 1, PREVIOUS: 2}
     bench.version(0.09)
     assert promote(bench.config()).outcome == "refused"
+
+
+def test_a_disk_that_fills_up_before_the_last_line_is_told_with_what_was_done(
+    crowned: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowned.version(0.4)
+    path = crowned.folder / "ledger" / PROMOTIONS_NAME
+
+    def fill(folder: Path, event: PromotionEvent) -> None:
+        room = 20 if event.outcome == "done" else 100_000
+        with small_files(path.stat().st_size + room):
+            record_event(folder, event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("src.v2.lifecycle.promotion.record_event", fill)
+        with pytest.raises(OmninmoError, match="File too large") as raised:
+            promote(crowned.config())
+    assert "version 2 of 'stock_prediction' is the champion now" in raised.value.__notes__[0]
+    assert _aliases(crowned) == {CHAMPION: 2, PREVIOUS: 1}
+    # Nothing of the line that did not fit is left, and asking again writes it.
+    assert json.loads(path.read_text().splitlines()[-1])["outcome"] == "begun"
+    assert promote(crowned.config()).outcome == "already"
+    assert read_events(path.parent)[-1].outcome == "done"
 
 
 def test_a_ledger_that_cannot_be_written_stops_before_anything_moves(crowned: Bench) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Literal
 
@@ -257,6 +259,76 @@ def test_a_damaged_study_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_bytes(b"no database" * 100)
     with pytest.raises(OmninmoError, match="remove it to begin again"):
         SearchStudy(tmp_path / "study.db", "s", 1)
+
+
+def _trials_of_an_earlier_call(folder: Path) -> tuple[Path, Config]:
+    config = _config(folder)
+    space, path = search_space(config), folder / "study.db"
+    study = SearchStudy(path, "s", 1)
+    for score in (0.1, 0.2):
+        with study.trial(space) as opened:
+            opened.is_hopeless(0, score)
+            study.end(opened, score, {"rounds": 5, "dates": 300}, pruned=False)
+    return path, config
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE trial_user_attributes SET value_json = '{{'",
+        "UPDATE trial_values SET value = 'much'",
+        "UPDATE trials SET state = 'ODD'",
+        "UPDATE trial_params SET distribution_json = '{}'",
+    ],
+)
+def test_a_study_with_cells_that_no_search_wrote_is_told_in_one_line(
+    tmp_path: Path, damage: str
+) -> None:
+    path, _ = _trials_of_an_earlier_call(tmp_path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(damage)
+        database.commit()
+    with pytest.raises(OmninmoError, match=r"study\.db cannot be used: .* remove it to begin"):
+        SearchStudy(path, "s", 1).ended()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE trial_params SET param_name = 'gamma' WHERE param_name = 'max_depth'",
+        "UPDATE trial_params SET param_value = 1e9 WHERE param_name = 'max_depth'",
+        "INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (1, 'trial', '[1]')",
+        "INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (1, 'rank_ic', '7')",
+    ],
+)
+def test_a_trial_of_another_search_is_refused_before_a_new_one_is_made(
+    bars: pl.DataFrame, tmp_path: Path, damage: str
+) -> None:
+    path, config = _trials_of_an_earlier_call(tmp_path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(damage)
+        database.commit()
+    prepared = _prepare(bars, config)
+    folds = part_folds(prepared.schedule.folds, None)
+    study = SearchStudy(path, "s", 1)
+    with pytest.raises(OmninmoError, match=r"study\.db cannot be used: .* remove it to begin"):
+        next(search(study, search_space(config), prepared, config, folds))
+    assert len(study.ended()) == 2
+
+
+def test_a_study_that_another_program_holds_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, config = _trials_of_an_earlier_call(tmp_path)
+    monkeypatch.setattr("src.v2.lifecycle.study.PATIENCE_SEC", 0.1)
+    study, held = SearchStudy(path, "s", 1), "is held by another program"
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OmninmoError, match=held):
+            SearchStudy(path, "s", 1)
+        with pytest.raises(OmninmoError, match=held), study.trial(search_space(config)):
+            pass
+    assert len(SearchStudy(path, "s", 1).ended()) == 2
 
 
 def test_importance_names_the_parameter_that_decides(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -174,9 +175,11 @@ def test_a_scheduler_without_workers_is_an_error(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_command_leaves_no_worker_behind(
-    number: signal.Signals, tmp_path: Path
+def test_an_interrupted_command_leaves_no_worker_and_no_folder_behind(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     psutil: Any = pytest.importorskip("psutil")
     folders = ("models", "logs", "reports", "ledger")
     flags = [word for name in folders for word in (f"--paths.{name}-dir", str(tmp_path / name))]
@@ -208,6 +211,13 @@ def test_an_interrupted_command_leaves_no_worker_behind(
     command.stderr.close()
     assert "Traceback" not in rest
     assert number == signal.SIGKILL or f"interrupted by {number.name}" in rest
+    left = list(tmp_path.glob("omninmo-*"))
+    assert len(left) == (1 if number == signal.SIGKILL else 0)
+    # What a killed one could not remove, the next one does.
+    config = small_config(scale={"workers": 1})
+    with open_cluster(config.scale, config.model):
+        assert len(list(tmp_path.glob("omninmo-*"))) == 1 and not any(map(Path.exists, left))
+    assert not list(tmp_path.glob("omninmo-*"))
 
 
 def test_a_cluster_started_as_documented_is_joined(tmp_path: Path) -> None:

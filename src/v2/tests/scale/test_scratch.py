@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,32 @@ def test_a_folder_that_is_not_ours_stays(tmp_path: Path) -> None:
     with scratch.scratch_folder(tmp_path):
         pass
     assert _runs(tmp_path) == [tmp_path / "run-of-mine"]
+
+
+def test_what_killed_runs_left_among_temporary_files_goes_and_what_others_put_there_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, elsewhere = tmp_path / "ours-left", tmp_path / "elsewhere"
+    for folder in (left, elsewhere):
+        folder.mkdir()
+        (folder / scratch.LOCK_NAME).write_text("")
+    (tmp_path / "ours-link").symlink_to(elsewhere)
+    with scratch.temporary_folder("ours-") as own, scratch.temporary_folder("ours-") as other:
+        assert own.is_dir() and other.is_dir() and not left.exists()
+        assert (elsewhere / scratch.LOCK_NAME).is_file()
+    assert sorted(tmp_path.iterdir()) == [elsewhere, tmp_path / "ours-link"]
+
+
+def test_many_runs_that_start_and_end_at_once_never_lose_a_folder(tmp_path: Path) -> None:
+    def live(_: int) -> bool:
+        with scratch.scratch_folder(tmp_path) as folder:
+            (folder / "piece").write_text("whole")
+            return (folder / "piece").read_text() == "whole"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(live, range(200)))
+    assert not _runs(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_a_setting_to_mend(tmp_path: Path) -> None:
