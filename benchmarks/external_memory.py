@@ -108,7 +108,7 @@ def measure(tickers: int, years: int, rows_at_once: int, parent: Path | None) ->
     """
     from src.v2.config_sources import load_config
     from src.v2.console import Stages
-    from src.v2.scale.scratch import folder_bytes
+    from src.v2.run_folders import folder_bytes
 
     config = load_config((), environ={}, overlay=SETTINGS, files=False)
     stages = Stages()
@@ -254,7 +254,7 @@ class DiskPeak:
             yield
 
     def _look(self) -> None:
-        from src.v2.scale.scratch import folder_bytes
+        from src.v2.run_folders import folder_bytes
 
         if time.monotonic() < self._due:
             return

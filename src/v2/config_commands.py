@@ -21,7 +21,9 @@ class MlflowConfig(Section):
 
     enabled: bool = Field(True, description="log the run to MLflow")
     tracking_uri: str = Field("sqlite:///mlruns.db", description="MLflow's store")
-    experiment_name: str = Field("stock_prediction", min_length=1)
+    experiment_name: str = Field(
+        "stock_prediction", min_length=1, description="MLflow experiment of the runs"
+    )
     run_name: str = Field(
         "{model_type}_{mode}_{forward_days}d_{run_timestamp}",
         description="template: model_type, mode, forward_days, dataset_name, run_timestamp, env",
@@ -67,7 +69,7 @@ class PredictConfig(Section):
         "empty: the champion, or the newest where none was promoted",
     )
     tickers: Names = Field((), description="show only these; all of the universe are ranked")
-    format: Literal["table", "csv", "json"] = "table"
+    format: Literal["table", "csv", "json"] = Field("table", description="what is printed")
     as_of: dt.date | None = Field(None, description="rank the last session up to this date")
     max_age: int | None = Field(None, ge=0, description="oldest bars allowed, in calendar days")
     coverage: float = Field(
@@ -135,7 +137,7 @@ class RunsConfig(Section):
         (), description="columns, or all; empty: those that fit the terminal, all as csv or json"
     )
     filter: str = Field("", description='MLflow filter, as "metrics.cv_r2_pooled > 0"')
-    format: Literal["table", "csv", "json"] = "table"
+    format: Literal["table", "csv", "json"] = Field("table", description="what is printed")
     order_by: str = Field("attributes.start_time DESC", description="MLflow order")
     max_results: int = Field(20, ge=1, description="most runs shown")
     ui: bool = Field(False, description="serve MLflow's UI on 127.0.0.1 instead")
@@ -239,11 +241,13 @@ class ScaleConfig(Section):
 class PathsConfig(Section):
     """Where results are written."""
 
-    models_dir: Path = Path("models")
-    logs_dir: Path = Path("logs")
-    reports_dir: Path = Path("reports")
-    ledger_dir: Path = Path("ledger")
-    bars_dir: Path = Path("bars")
+    models_dir: Path = Field(Path("models"), description="folder of trained models")
+    logs_dir: Path = Field(Path("logs"), description="folder of logs and summaries")
+    reports_dir: Path = Field(Path("reports"), description="folder of reports")
+    ledger_dir: Path = Field(
+        Path("ledger"), description="folder of what was tried, scored and promoted"
+    )
+    bars_dir: Path = Field(Path("bars"), description="folder of bars fetched from Yahoo")
     predictions_dir: Path = Field(
         Path("predictions"), description="log of predictions, which the monitor reads"
     )

@@ -209,8 +209,8 @@ class ModelConfig(Section):
     """The learner and its parameters."""
 
     type: ModelType = Field("xgboost", description="what is fitted")
-    learning_rate: float = Field(0.05, gt=0, le=1)
-    max_depth: int = Field(6, ge=1, le=16)
+    learning_rate: float = Field(0.05, gt=0, le=1, description="share of its gain that a tree adds")
+    max_depth: int = Field(6, ge=1, le=16, description="most splits on the way to a leaf")
     n_estimators: int = Field(300, ge=1, description="most boosting rounds, or epochs of mlp")
     early_stopping_rounds: int = Field(
         30, ge=0, description="rounds or epochs without gain before a fit stops; 0: run them all"
@@ -221,15 +221,17 @@ class ModelConfig(Section):
     stop_share: float = Field(
         0.15, gt=0, lt=0.5, description="purged tail of the training window that stops the fit"
     )
-    subsample: float = Field(0.8, gt=0, le=1)
-    colsample_bytree: float = Field(0.5, gt=0, le=1)
+    subsample: float = Field(0.8, gt=0, le=1, description="chance of a row to be drawn for a round")
+    colsample_bytree: float = Field(
+        0.5, gt=0, le=1, description="share of the features that a tree may use"
+    )
     min_child_weight: float | None = Field(
         None, ge=0, description="empty: 10 horizons of a ticker's rows, scaled by the stride"
     )
-    reg_lambda: float = Field(1.0, ge=0)
-    reg_alpha: float = Field(0.0, ge=0)
-    gamma: float = Field(0.0, ge=0)
-    max_bin: int = Field(256, ge=2, le=65_536)
+    reg_lambda: float = Field(1.0, ge=0, description="L2 penalty of the leaves' values")
+    reg_alpha: float = Field(0.0, ge=0, description="L1 penalty of the leaves' values")
+    gamma: float = Field(0.0, ge=0, description="least gain of a split")
+    max_bin: int = Field(256, ge=2, le=65_536, description="most bins of a feature")
     rate_drop: float = Field(0.0, ge=0, lt=1, description="share of trees dropped each round")
     hidden_layers: int = Field(2, ge=1, le=8, description="of mlp")
     hidden_units: int = Field(32, ge=1, le=4096, description="of each hidden layer of mlp")

@@ -59,7 +59,7 @@ def _command(argv: Sequence[str]) -> int:
 
 def _serve(config: Config, argv: Sequence[str]) -> int:
     """Serve a package, made for the occasion unless one is named."""
-    from src.v2.scale.scratch import temporary_folder
+    from src.v2.run_folders import temporary_folder
     from src.v2.tracking.local_server import bind_port, ended_by_the_user, say
 
     listener = bind_port(config.serve.port, "serve.port", "make serve")

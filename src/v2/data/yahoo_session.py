@@ -5,13 +5,13 @@ from __future__ import annotations
 import atexit
 import functools
 import logging
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
+
+from src.v2.run_folders import temporary_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,9 +52,10 @@ def _private_folder() -> str:
 
     Its cookie cache is a pickle, so no folder that others can write to will do.
     """
-    folder = tempfile.mkdtemp(prefix="omninmo-yfinance-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    kept = ExitStack()
+    folder = kept.enter_context(temporary_folder("omninmo-yfinance-"))
+    atexit.register(kept.close)
+    return str(folder)
 
 
 def cap_timeouts(session: Any, most: float) -> None:

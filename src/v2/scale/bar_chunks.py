@@ -10,7 +10,7 @@ from typing import Protocol
 import polars as pl
 
 from src.v2.data.universe import MEMBER
-from src.v2.scale.scratch import check_space
+from src.v2.run_folders import check_space
 
 Bars = pl.DataFrame | pl.LazyFrame
 """A table in memory, or a scan of files, as `polars.scan_parquet` gives it."""

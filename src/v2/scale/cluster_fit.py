@@ -144,4 +144,3 @@ def fit_share(
             held = binned(tail, matrix)
             found = find_rounds(parameters, matrix, draws, held, task.rounds, task.patience)
     return found if rank == 0 else None
-

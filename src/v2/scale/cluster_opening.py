@@ -14,8 +14,8 @@ from typing import Any
 from src.v2.config import ModelConfig, ScaleConfig
 from src.v2.errors import ClusterError, ConfigError
 from src.v2.modeling.learners.xgboost_trees import thread_count
+from src.v2.run_folders import temporary_folder
 from src.v2.scale.cluster import THIS_MACHINE, Cluster
-from src.v2.scale.scratch import temporary_folder
 
 CONNECT_SEC = 10
 """Seconds until a scheduler must answer and show a worker."""

@@ -18,7 +18,7 @@ class DiskEngine:
     Parameters
     ----------
     folder
-        Of this run alone, from `src.v2.scale.scratch.scratch_folder`; it must outlive the panel.
+        Of this run alone, from `src.v2.run_folders.scratch_folder`; it must outlive the panel.
     rows_at_once
         Rows of a chunk or block.
     """

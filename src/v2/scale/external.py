@@ -26,13 +26,13 @@ from src.v2.features.compute import usable_features
 from src.v2.features.inputs import MeanReturns, add_levels, own_returns
 from src.v2.modeling.feature_rows import Places
 from src.v2.modeling.panel import Panel
+from src.v2.run_folders import check_space, folder_bytes
 from src.v2.scale.bar_chunks import BarChunks, Survey, chunk_bars, survey_bars
 from src.v2.scale.disk_store import DiskStore, write_block
 from src.v2.scale.engine import PanelInputs
 from src.v2.scale.keys import collect_panel, read_keys, write_keys
 from src.v2.scale.passes import PanelPlan, add_counts, date_pass, ticker_pass
 from src.v2.scale.pieces import drop_years, read_pieces, write_pieces
-from src.v2.scale.scratch import check_space, folder_bytes
 
 KEY_BYTES = 48
 """Of a row beside its features, in the files of either pass."""

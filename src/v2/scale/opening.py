@@ -36,8 +36,8 @@ def open_engine(config: Config, stages: Stages) -> Iterator[Engine]:
             show_note(f"the work is done by {cluster.describe()}.")
             yield DaskEngine(cluster)
         elif config.scale.mode == "external":
+            from src.v2.run_folders import scratch_folder
             from src.v2.scale.disk_engine import DiskEngine
-            from src.v2.scale.scratch import scratch_folder
 
             folder = stack.enter_context(scratch_folder(config.paths.scratch_dir))
             yield DiskEngine(folder, config.scale.rows_at_once)

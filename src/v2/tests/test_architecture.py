@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "v2"
 
 FLOORS = [
     {
-        *("errors", "console", "config", "config_flags", "config_help"),
+        *("errors", "console", "run_folders", "config", "config_flags", "config_help"),
         "config_sources",
         *("config_types", "config_training", "config_commands"),
     },

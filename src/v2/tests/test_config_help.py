@@ -53,6 +53,10 @@ def test_every_setting_has_its_default_beside_it(
     assert "XOM" not in text
 
 
+def test_every_setting_says_what_it_is() -> None:
+    assert not [flag for flag, field in fields_by_flag(Config).items() if not field.description]
+
+
 def test_what_is_shown_as_default_is_taken_as_the_default() -> None:
     words: list[str] = []
     for flag, field in fields_by_flag(Config).items():

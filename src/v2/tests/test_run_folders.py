@@ -13,17 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from src.v2 import run_folders
 from src.v2.errors import ConfigError, OmninmoError
-from src.v2.scale import external, scratch
+from src.v2.scale import external
 from src.v2.tests.synthetic import random_walk_bars
 from src.v2.tests.workplace import SMALL, Workplace
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 
 HOLDING = """
 import sys, time
 from pathlib import Path
-from src.v2.scale.scratch import scratch_folder
+from src.v2.run_folders import scratch_folder
 
 with scratch_folder(Path(sys.argv[1])) as folder:
     (folder / "piece").write_text("half")
@@ -44,7 +45,7 @@ def _hold(parent: Path) -> tuple[subprocess.Popen[str], Path]:
 
 
 def test_a_folder_is_new_and_goes_with_its_run(tmp_path: Path) -> None:
-    with scratch.scratch_folder(tmp_path / "scratch") as folder:
+    with run_folders.scratch_folder(tmp_path / "scratch") as folder:
         (folder / "blocks").mkdir()
         (folder / "blocks" / "one").write_text("1")
         assert _runs(tmp_path / "scratch") == [folder]
@@ -52,13 +53,13 @@ def test_a_folder_is_new_and_goes_with_its_run(tmp_path: Path) -> None:
 
 
 def test_an_error_removes_the_folder_and_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="as planned"), scratch.scratch_folder(tmp_path):
+    with pytest.raises(RuntimeError, match="as planned"), run_folders.scratch_folder(tmp_path):
         raise RuntimeError("as planned")
     assert not _runs(tmp_path)
 
 
 def test_two_runs_at_once_do_not_meet(tmp_path: Path) -> None:
-    with scratch.scratch_folder(tmp_path) as one, scratch.scratch_folder(tmp_path) as two:
+    with run_folders.scratch_folder(tmp_path) as one, run_folders.scratch_folder(tmp_path) as two:
         assert one != two
         assert _runs(tmp_path) == sorted([one, two])
 
@@ -72,7 +73,7 @@ def test_the_folder_of_a_killed_run_is_removed_by_the_next_and_that_of_a_live_on
         killed.kill()
         killed.communicate()
         assert left.is_dir()
-        with scratch.scratch_folder(tmp_path):
+        with run_folders.scratch_folder(tmp_path):
             assert not left.exists()
             assert (kept / "piece").read_text() == "half"
     finally:
@@ -82,7 +83,7 @@ def test_the_folder_of_a_killed_run_is_removed_by_the_next_and_that_of_a_live_on
 
 def test_a_folder_that_is_not_ours_stays(tmp_path: Path) -> None:
     (tmp_path / "run-of-mine").mkdir()
-    with scratch.scratch_folder(tmp_path):
+    with run_folders.scratch_folder(tmp_path):
         pass
     assert _runs(tmp_path) == [tmp_path / "run-of-mine"]
 
@@ -94,17 +95,20 @@ def test_what_killed_runs_left_among_temporary_files_goes_and_what_others_put_th
     left, elsewhere = tmp_path / "ours-left", tmp_path / "elsewhere"
     for folder in (left, elsewhere):
         folder.mkdir()
-        (folder / scratch.LOCK_NAME).write_text("")
+        (folder / run_folders.LOCK_NAME).write_text("")
     (tmp_path / "ours-link").symlink_to(elsewhere)
-    with scratch.temporary_folder("ours-") as own, scratch.temporary_folder("ours-") as other:
+    with (
+        run_folders.temporary_folder("ours-") as own,
+        run_folders.temporary_folder("ours-") as other,
+    ):
         assert own.is_dir() and other.is_dir() and not left.exists()
-        assert (elsewhere / scratch.LOCK_NAME).is_file()
+        assert (elsewhere / run_folders.LOCK_NAME).is_file()
     assert sorted(tmp_path.iterdir()) == [elsewhere, tmp_path / "ours-link"]
 
 
 def test_many_runs_that_start_and_end_at_once_never_lose_a_folder(tmp_path: Path) -> None:
     def live(_: int) -> bool:
-        with scratch.scratch_folder(tmp_path) as folder:
+        with run_folders.scratch_folder(tmp_path) as folder:
             (folder / "piece").write_text("whole")
             return (folder / "piece").read_text() == "whole"
 
@@ -117,7 +121,7 @@ def test_a_folder_that_cannot_be_made_is_a_setting_to_mend(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(ConfigError, match=r"paths\.scratch-dir"),
-        scratch.scratch_folder(tmp_path / "file" / "scratch"),
+        run_folders.scratch_folder(tmp_path / "file" / "scratch"),
     ):
         pass
 
@@ -125,10 +129,10 @@ def test_a_folder_that_cannot_be_made_is_a_setting_to_mend(tmp_path: Path) -> No
 def test_a_disk_too_small_is_told_with_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scratch, "free_bytes", lambda folder: 2_000_000_000)
-    scratch.check_space(tmp_path, 2_000_000_000, "The panel")
+    monkeypatch.setattr(run_folders, "free_bytes", lambda folder: 2_000_000_000)
+    run_folders.check_space(tmp_path, 2_000_000_000, "The panel")
     with pytest.raises(ConfigError, match=r"The panel needs 41\.2 GB .* has 2\.0 GB free"):
-        scratch.check_space(tmp_path, 41_200_000_000, "The panel")
+        run_folders.check_space(tmp_path, 41_200_000_000, "The panel")
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(5, "broken")])
