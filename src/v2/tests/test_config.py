@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.v2.config import Config, setting_paths
+from src.v2.config import Config
 from src.v2.config_flags import normalise_argv
 from src.v2.config_sources import load_config, refuse_unread_path
 from src.v2.errors import ConfigError
@@ -206,21 +206,6 @@ def test_an_overlay_wins_over_files_and_gives_way_to_flags() -> None:
     overlay = {"label": {"forward_days": 11, "entry_lag": 3}}
     config = load_config(["--forward-days", "12"], environ={}, overlay=overlay)
     assert (config.label.forward_days, config.label.entry_lag) == (12, 3)
-
-
-def test_every_setting_that_is_no_parameter_of_the_booster_is_described() -> None:
-    bare = []
-    for path in setting_paths(Config):
-        model = Config
-        for name in path[:-1]:
-            model = model.model_fields[name].annotation  # type: ignore[assignment]
-        if not model.model_fields[path[-1]].description:
-            bare.append(".".join(path))
-    assert [name for name in bare if not name.startswith(("model.", "paths."))] == [
-        "mlflow.experiment_name",
-        "predict.format",
-        "runs.format",
-    ]
 
 
 def test_switches_need_no_value() -> None:
