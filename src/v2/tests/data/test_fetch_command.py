@@ -191,7 +191,12 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> No
     old = StoredBars(_bars("ANY"), START, DAYS[-1], DAYS[-1])
     write_bars(tmp_path, "ANY", old)
     code = (
-        "import sys; from pathlib import Path; import polars as pl\n"
+        "import sys, time; from pathlib import Path; import polars as pl\n"
+        "def slowly(path, content):\n"
+        "    with path.open('wb', buffering=0) as file:\n"
+        "        for half in (content[:len(content) // 2], content[len(content) // 2:]):\n"
+        "            file.write(half); time.sleep(0.004)\n"
+        "Path.write_bytes = slowly\n"
         "from src.v2.data.store_file import StoredBars, read_bars, write_bars\n"
         "folder = Path(sys.argv[1]); old = read_bars(folder, 'ANY'); print('up', flush=True)\n"
         "for n in range(10**6):\n"
