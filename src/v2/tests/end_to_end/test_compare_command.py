@@ -281,7 +281,7 @@ def test_the_holdout_opens_once_and_for_the_chosen_arm_alone(
     ledger = place.folder / "chosen"
     poor = place.folder / "none.yaml"
     poor.write_text("model: {min_child_weight: 1e9, max_depth: 2}")
-    better = _variation(place, "leafy", "model: {min_child_weight: 20, learning_rate: 0.3}")
+    better = _variation(place, "leafy", "model: {min_child_weight: 20, learning_rate: 0.1}")
     words = _words(place, bars, better, "--config", str(poor), "--mlflow.enabled", "false")
     words += ["--paths.ledger-dir", str(ledger)]
     assert compare.main(words) == 0

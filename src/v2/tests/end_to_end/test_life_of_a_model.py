@@ -92,7 +92,7 @@ def desk(
     newest = last_final_date(dt.datetime.now(dt.UTC))
     found = sessions_between(newest - dt.timedelta(days=2 * SESSIONS), newest, "XNYS")
     days = found.filter(found <= newest).tail(SESSIONS).to_list()
-    _serve(server, "GOOD", days, 7, 0.0015)
+    _serve(server, "GOOD", days, 7, 0.002)
     _serve(server, "LUCK", days, 5, 0.0)
     yield Desk(make_workplace(), days[0], capsys)
     server.close()
