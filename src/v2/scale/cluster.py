@@ -56,6 +56,12 @@ class Cluster:
         there = (await self.client.scheduler.identity(n_workers=-1))["workers"]
         return sorted(there, key=lambda address: (str(there[address]["name"]), address))
 
+    async def host(self) -> str:
+        """Give the scheduler's address as it tells it to workers, without port."""
+        from distributed.comm.addressing import get_address_host
+
+        return str(get_address_host((await self.client.scheduler.identity())["address"]))
+
     def submit(self, worker: str, function: Callable[..., Any], *values: Any) -> Future[Any]:
         """Start a task on a worker, or on another where that one is gone.
 

@@ -17,7 +17,7 @@ from src.v2.modeling.feature_rows import Matrix, Pick, Places, StoredRows
 from src.v2.modeling.learners.base import FittedModel, StopRows, TrainingRows
 from src.v2.modeling.learners.xgboost_trees import XGBoostLearner, XGBoostModel, thread_count
 from src.v2.records import LearningCurve
-from src.v2.scale.cluster import THIS_MACHINE, Cluster
+from src.v2.scale.cluster import Cluster
 from src.v2.scale.cluster_bins import Columns, Cuts, lowest_of_bins, quantile_cuts
 from src.v2.scale.cluster_fit import FitTask, Part, fit_share, rendezvous_opener
 from src.v2.scale.cluster_shares import Shares, share_evenly, share_rows
@@ -111,7 +111,7 @@ class ClusterLearner(XGBoostLearner):
         # Fits of two commands, each waiting for workers that the other one has, would never end.
         async with MultiLock(workers, client):
             rendezvous = await client.run_on_scheduler(
-                rendezvous_opener(), self._host(), len(workers), self._limit()
+                rendezvous_opener(), await self.cluster.host(), len(workers), self._limit()
             )
             fits = [
                 self.cluster.submit_there(
@@ -136,14 +136,6 @@ class ClusterLearner(XGBoostLearner):
             self.seed,
             total,
         )
-
-    def _host(self) -> str:
-        """Give the address at which workers reach the scheduler."""
-        from distributed.comm.addressing import get_address_host
-
-        if self.cluster.own:
-            return THIS_MACHINE
-        return str(get_address_host(self.cluster.client.scheduler.address))
 
     def _limit(self) -> int:
         return math.ceil(self.cluster.config.time_limit_sec)
