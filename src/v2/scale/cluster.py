@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -180,13 +182,19 @@ class Cluster:
         return busy
 
     def _restart(self, stuck: list[str]) -> None:
-        try:
-            self.client.restart_workers(stuck, timeout=RETURN_SEC)
-        except (ValueError, TimeoutError) as error:
-            raise ClusterError(
-                f"{len(stuck)} of the Dask workers are stuck and cannot be started anew: {error}. "
-                "Start workers with a nanny, which `dask worker` does by default."
-            ) from error
+        """End the processes of stuck workers, whose nannies then start them anew."""
+        count = len(self.workers())
+        self.client.run(_end_process, workers=stuck, on_error="ignore")
+        end = time.monotonic() + RETURN_SEC
+        while time.monotonic() < end:
+            there = self.workers() if self._alive() else []
+            if len(there) >= count and not set(there) & set(stuck):
+                return
+            time.sleep(0.2)
+        raise ClusterError(
+            f"{len(stuck)} of the Dask workers were stuck and ended; not all came back within "
+            f"{RETURN_SEC} seconds. Start workers with a nanny, as `dask worker` does by default."
+        )
 
 
 def lost_errors() -> tuple[type[BaseException], ...]:
@@ -202,3 +210,8 @@ def lost_errors() -> tuple[type[BaseException], ...]:
 def _running_tasks(dask_worker: Any) -> int:
     """Count the tasks that a worker's threads run."""
     return len(dask_worker.active_threads)
+
+
+def _end_process() -> None:
+    """End a worker that may be deep in work that no exception reaches."""
+    os.kill(os.getpid(), signal.SIGKILL)
