@@ -1,12 +1,12 @@
 """One fit by several workers, each on the rows that it holds.
 
 XGBoost's collective adds up what each worker finds in its rows, so all of them grow the same
-trees. Everything here runs there.
+trees. What is here runs on the workers, but for the rendezvous, which the scheduler keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -121,26 +121,33 @@ def fit_share(
     threads = task.parameters.get("nthread") or get_worker().state.nthreads
     parameters = {**task.parameters, "nthread": threads}
     draws = RowDraws(part[2], task.share, task.seed, places, task.total)
-
-    def binned(rows: Part, ref: xgboost.DMatrix | None = None) -> xgboost.DMatrix:
-        features, label, weight = rows
-        names, bins = list(task.names), parameters["max_bin"]
-        return xgb.QuantileDMatrix(
-            features,
-            label,
-            weight=weight,
-            feature_names=names,
-            max_bin=bins,
-            nthread=threads,
-            ref=ref,
-        )
-
     with xgb.collective.CommunicatorContext(**rendezvous, dmlc_task_id=f"{rank:06d}"):
-        matrix = binned(part)
+        matrix = _binned(part, task.names, parameters)
         found: xgboost.Booster | tuple[int, LearningCurve]
         if tail is None:
             found = boost(parameters, matrix, draws, task.rounds)
         else:
-            held = binned(tail, matrix)
+            held = _binned(tail, task.names, parameters, matrix)
             found = find_rounds(parameters, matrix, draws, held, task.rounds, task.patience)
     return found if rank == 0 else None
+
+
+def _binned(
+    rows: Part,
+    names: Sequence[str],
+    parameters: Mapping[str, Any],
+    ref: xgboost.DMatrix | None = None,
+) -> xgboost.DMatrix:
+    """Bin rows as the workers do together, or by the bins of other rows."""
+    import xgboost as xgb
+
+    features, label, weight = rows
+    return xgb.QuantileDMatrix(
+        features,
+        label,
+        weight=weight,
+        feature_names=list(names),
+        max_bin=parameters["max_bin"],
+        nthread=parameters["nthread"],
+        ref=ref,
+    )
